@@ -1,0 +1,131 @@
+# clipward - `make help` lists what there is to do.
+
+VERSION	 ?= 0.1.0
+PREFIX	 ?= /usr/local
+SYSCONFDIR ?= /etc
+LIBEXEC	  = $(PREFIX)/libexec/clipward
+CFLAGS	 ?= -O2 -g
+WARN	  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	    -Wvla -Wpointer-arith $(WERROR)
+HARDEN	  = -fPIE -fstack-protector-strong -fstack-clash-protection \
+	    -fcf-protection $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+SANFLAGS  = $(SAN:%=-fsanitize=% -fno-omit-frame-pointer)
+ALL_C	  = -std=c17 -D_GNU_SOURCE -Idaemon -I. -MMD -MP $(WARN) $(HARDEN) \
+	    $(SANFLAGS) -DCW_VERSION='"$(VERSION)"' \
+	    -DCW_LIBEXECDIR='"$(LIBEXEC)"' -DCW_SYSCONFDIR='"$(SYSCONFDIR)"' \
+	    -DCW_DATADIR='"$(PREFIX)/share/clipward"'
+LDHARD	  = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+
+# One build folder per sanitizer, so `make check SAN=address` spoils nothing.
+comma	  = ,
+B	  = build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+src	  = $(patsubst %.c,$(B)/%.o,$(sort $(foreach d,$(1),\
+	    $(wildcard daemon/$(d)/*.c daemon/$(d)/kernels/*.c))))
+LINK	  = $(CC) $(LDFLAGS) $(LDHARD) $(SANFLAGS) -o $@ \
+	    $(filter %.o %.a,$^)
+
+# What each program is made of says what it can do: the daemon that holds the
+# spool has no image decoder, the worker that decodes has no network.
+PROGS	  = $(addprefix $(B)/,clipwardd clipward-gate clipward-worker clipward)
+clipwardd_O	= $(call src,base format conf supervisor)
+clipwardd_L	= -levent -lyaml -lsqlite3 -ljansson -lsystemd -lcrypto -ldl -lm
+gate_O		= $(call src,base format gate)
+gate_L		= -lzmq -ljansson -lseccomp -lcrypto -lm
+worker_O	= $(call src,base format model worker)
+worker_L	= -lturbojpeg -lopenblas -ljansson -lutf8proc -lseccomp -lpng \
+		  -lcrypto -ldl -lm
+clipward_O	= $(call src,base format conf cli)
+clipward_L	= -lyaml -ljansson -lzmq -lcrypto -lm
+
+PLUGINS	  = $(patsubst plugins/%.c,$(B)/plugins/%.so,$(wildcard plugins/*.c))
+plugin_png_L	= -lpng
+plugin_webp_L	= -lwebp -lwebpdemux
+plugin_gif_L	= -lgif
+plugin_jsonl_L	= -ljansson
+
+all: deps-check $(PROGS) $(PLUGINS)	## build the four programs and the plugins
+
+$(B)/clipwardd: $(clipwardd_O)
+	$(LINK) -rdynamic $(clipwardd_L)
+$(B)/clipward-gate: $(gate_O)
+	$(LINK) $(gate_L)
+$(B)/clipward-worker: $(worker_O)
+	$(LINK) -rdynamic $(worker_L)
+$(B)/clipward: $(clipward_O)
+	$(LINK) $(clipward_L)
+
+# Hot loops want the compiler's best; kernels name their instruction set.
+$(B)/daemon/model/%.o: OPT = -O3
+$(B)/daemon/worker/resample%.o: OPT = -O3
+$(B)/%_avx2.o: ISA = -mavx2 -mfma
+$(B)/%_avx512.o: ISA = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma
+$(B)/%_avx512vnni.o: ISA = -mavx512f -mavx512bw -mavx512vl -mavx512dq \
+	-mavx512vnni -mfma
+$(B)/%_avxvnni.o: ISA = -mavx2 -mfma -mavxvnni
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_C) $(CPPFLAGS) $(CFLAGS) $(OPT) $(ISA) -c -o $@ $<
+$(B)/plugins/%.so: plugins/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_C) -fPIC $(CPPFLAGS) $(CFLAGS) -shared $(LDFLAGS) \
+	    -Wl,-z,relro,-z,now $(SANFLAGS) -o $@ $< $(plugin_$*_L)
+
+# ---- tests -------------------------------------------------------------
+
+export CW_SHARED ?= $(wildcard $(CURDIR)/../shared)
+export CW_BUILD = $(CURDIR)/$(B)
+TESTS	  = $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+NOTMAIN	  = $(filter-out %/main.o,$(call src,base format conf model worker \
+	    supervisor gate cli))
+ALL_L	  = -lcmocka $(sort $(clipwardd_L) $(gate_L) $(worker_L) $(clipward_L))
+$(B)/libunit.a: $(NOTMAIN)
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libunit.a
+	$(LINK) $(ALL_L)
+
+check: deps-test all lint unit e2e	## everything a pull request must pass
+	@tests/run.sh total
+unit: all $(TESTS)		## unit and golden tests
+	@tests/run.sh unit $(TESTS)
+e2e: all			## the real daemon, driven from outside
+	@tests/run.sh e2e $(sort $(wildcard tests/e2e/[0-9]*.sh tests/faults/[0-9]*.sh))
+lint:				## layers, docs, cppcheck, shellcheck, mandoc, -Werror
+	@tests/lint/lint.sh
+format:				## clang-format over daemon, plugins and tests
+	clang-format -i $$(git ls-files 'daemon/*.[ch]' 'plugins/*.[ch]' 'tests/*.[ch]')
+
+# ---- people -------------------------------------------------------------
+
+demo: deps all			## a daemon, some pictures, their verdicts
+	@tests/demo.sh
+run: all			## the daemon in the foreground, in a temporary folder
+	@tests/run-daemon.sh
+bench: all			## speed, beside other engines where they can be installed
+	@tests/bench/bench.sh
+torture: all			## the long form of every fault test
+	@tests/faults/torture.sh
+fuzz:				## clang libFuzzer; TIME=60 seconds a target
+	@tests/fuzz/fuzz.sh
+deps:				## install what is missing (apt), or say the line
+	@tests/deps.sh build demo
+deps-check:
+	@tests/deps.sh -q build
+deps-test:
+	@tests/deps.sh build test
+
+install: all			## DESTDIR, PREFIX, SYSCONFDIR
+	@tests/install.sh install "$(DESTDIR)" "$(PREFIX)" "$(SYSCONFDIR)" $(B)
+uninstall:			## leaves a changed configuration alone
+	@tests/install.sh uninstall "$(DESTDIR)" "$(PREFIX)" "$(SYSCONFDIR)" $(B)
+dist:				## a tarball of the last commit
+	git archive --prefix=clipward-$(VERSION)/ -o clipward-$(VERSION).tar.gz HEAD
+clean:				## remove every build folder
+	rm -rf build build-*
+help:				## this list
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*##[[:space:]]*/  \1	/p' Makefile | expand -t 14
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+.PHONY: all check unit e2e lint format demo run bench torture fuzz deps \
+	deps-check deps-test install uninstall dist clean help
+.SECONDARY:

@@ -1,0 +1,44 @@
+/*
+ * linear.h - y = act(x W' + b) + residual, the hot tenth of the code.
+ *
+ * Runs in: worker.  Never: logs, allocates while applying.
+ *
+ * One struct for every weight matrix of a tower.  How the weights are stored
+ * (row-major for OpenBLAS, packed panels for our own kernels, int8) is decided
+ * once when the model is opened and hidden behind cw_linear_apply.
+ */
+#ifndef CW_LINEAR_H
+#define CW_LINEAR_H
+
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+
+enum cw_act { CW_ACT_NONE, CW_ACT_QUICK_GELU, CW_ACT_GELU, CW_ACT_RELU };
+
+struct cw_linear {
+	int		 in, out;
+	const float	*w;	/* [out][in], row-major; borrowed, mapped or widened */
+	const float	*b;	/* [out] or NULL */
+	const void	*packed;	/* kernel's own form, or NULL: use w */
+};
+
+/*
+ * y[r][o] = act(sum_i x[r][i] w[o][i] + b[o]) + (residual ? residual[r][o] : 0)
+ *
+ *	x	[rows] rows of `in`, ldx floats apart
+ *	y	[rows] rows of `out`, ldy floats apart; may equal residual
+ *	scratch	for packed activations; released before return
+ */
+void cw_linear_apply(const struct cw_linear *l, int rows, const float *x,
+    int ldx, float *y, int ldy, enum cw_act act, const float *residual,
+    struct cw_arena *scratch);
+
+/* y = a * b or a * b', small and strided: attention. C[m][n] = alpha A B(') */
+void cw_gemm(int m, int n, int k, float alpha, const float *a, int lda,
+    const float *b, int ldb, float *c, int ldc);
+void cw_gemm_bt(int m, int n, int k, float alpha, const float *a, int lda,
+    const float *b, int ldb, float *c, int ldc);
+
+#endif /* CW_LINEAR_H */

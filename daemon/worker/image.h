@@ -1,0 +1,103 @@
+/*
+ * image.h - from bytes of a stranger to the numbers a tower takes.
+ *
+ * Runs in: worker, inside its sandbox.  Never: logs, touches a descriptor.
+ *
+ * decode.c	bytes -> struct cw_image, EXIF-turned, within limits
+ * views.c	which squares of it are looked at
+ * preprocess.c	one square -> [3][S][S], as the reference does it
+ */
+#ifndef CW_IMAGE_H
+#define CW_IMAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "format/result.h"
+#include "format/worker_msg.h"
+#include "model/model.h"
+
+struct cw_image {
+	const char	*format;	/* "jpeg", "png" ...; static storage */
+	int		 width, height;	/* of the original, after EXIF turning */
+	int		 frames;	/* in the file; 1 for a still */
+	int		 w, h;		/* of rgb: smaller when decoded scaled */
+	uint8_t		*rgb;		/* [h][w][3], arena */
+	uint8_t		*alpha;		/* [h][w] or NULL when opaque, arena */
+};
+
+/*
+ * Decode one image.
+ *
+ *	want	short side that will be needed, pixels: a JPEG may be decoded
+ *		scaled down to no less than twice that; 0: full size.
+ *	code	on failure, why in one word: "truncated", "corrupt",
+ *		"too_large", "too_many_pixels", "too_many_scans", "too_slow",
+ *		"unknown_format", "unsupported"; static storage.
+ *
+ * Every limit is checked from the header, before memory is taken.  Several
+ * frames: cw_decode_frames gives the first and others spread evenly, at most
+ * limits->frames of them.
+ */
+CW_MUST_USE enum cw_status cw_decode(const uint8_t *bytes, size_t n,
+    const struct cw_limits *limits, int want, struct cw_arena *a,
+    struct cw_image *out, const char **code, struct cw_err *err);
+
+/*
+ * Which squares to look at, in order; the first is always the reference's
+ * centre view for CENTER and AUTO.  AUTO: center, and when the long side is
+ * more than 1.3 times the short one, cover.  An image with alpha has each
+ * square as stored, on white and on black.  Returns how many, at most
+ * CW_VIEWS_MAX; every pixel is in one of them for AUTO (beyond aspect ratio
+ * 1.3, or always when crops hide nothing) and COVER.
+ */
+int cw_views_plan(enum cw_views mode, const struct cw_image *im,
+    struct cw_view out[CW_VIEWS_MAX]);
+
+/*
+ * One view -> pixels [3][S][S], normalised.  For CENTER on a full-size decode
+ * this is bit for bit the reference: antialiased bicubic of the short side
+ * (two passes, 8 bit between them), crop, normalise.
+ */
+CW_MUST_USE enum cw_status cw_preprocess(const struct cw_image *im,
+    const struct cw_view *view, const struct cw_pixel_rule *rule, int S,
+    struct cw_arena *scratch, float *pixels, struct cw_err *err);
+
+/* The same, before normalisation: [S][S][3]; for tests and for drawing. */
+CW_MUST_USE enum cw_status cw_preprocess_u8(const struct cw_image *im,
+    const struct cw_view *view, int short_side, int crop,
+    struct cw_arena *scratch, uint8_t *rgb, struct cw_err *err);
+
+/* ---- decoder plugins (plugin.c) ---- */
+
+/*
+ * dlopen a plugin and register it; before the sandbox.  CW_E_ABI says what
+ * its descriptor has wrong.
+ */
+CW_MUST_USE enum cw_status cw_plugin_load(const char *path,
+    struct cw_err *err);
+const char *cw_plugin_names(void);	/* "png webp", static storage */
+
+/* ---- pictures for people ---- */
+
+/*
+ * Overlay of a map on the picture, as PNG bytes in the arena: diverging
+ * palette with zero in the middle and a fixed scale in logits, what the view
+ * did not see hatched, a caption line.
+ */
+CW_MUST_USE enum cw_status cw_overlay_png(const struct cw_image *im,
+    const struct cw_view *view, const struct cw_map *map,
+    const char *caption, struct cw_arena *a, uint8_t **png, size_t *n,
+    struct cw_err *err);
+
+/*
+ * The regions (or all but them) made unreadable at full resolution; JPEG in,
+ * JPEG out, everything else PNG; no metadata.
+ */
+CW_MUST_USE enum cw_status cw_redact(const struct cw_image *im,
+    const struct cw_region *regions, int nregions, bool invert,
+    struct cw_arena *a, uint8_t **out, size_t *n, struct cw_err *err);
+
+#endif /* CW_IMAGE_H */
