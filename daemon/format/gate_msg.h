@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "format/job.h"
 #include "format/pack.h"
