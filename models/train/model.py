@@ -1,0 +1,162 @@
+"""The two towers, with the tensor names of a Hugging Face CLIP, so that export
+is a dump. Image: ViT. Text: causal transformer read at <|endoftext|>."""
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+CONFIG = {
+    "image": 96, "patch": 16, "width": 160, "layers": 6, "heads": 5,
+    "embed": 128, "text_width": 128, "text_layers": 2, "text_heads": 4,
+    "context": 32, "merges": 1200,
+}
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads, causal):
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            setattr(self, name, nn.Linear(width, width))
+
+    def forward(self, x):
+        b, n, d = x.shape
+        w = torch.cat([self.q_proj.weight, self.k_proj.weight, self.v_proj.weight])
+        c = torch.cat([self.q_proj.bias, self.k_proj.bias, self.v_proj.bias])
+        q, k, v = (F.linear(x, w, c).view(b, n, 3, self.heads, d // self.heads)
+                   .permute(2, 0, 3, 1, 4))
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        return self.out_proj(out.transpose(1, 2).reshape(b, n, d))
+
+
+class Mlp(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        x = self.fc1(x)
+        return self.fc2(x * torch.sigmoid(1.702 * x))       # quick_gelu
+
+
+class Layer(nn.Module):
+    def __init__(self, width, heads, causal):
+        super().__init__()
+        self.layer_norm1 = nn.LayerNorm(width)
+        self.self_attn = Attention(width, heads, causal)
+        self.layer_norm2 = nn.LayerNorm(width)
+        self.mlp = Mlp(width)
+
+    def forward(self, x):
+        x = x + self.self_attn(self.layer_norm1(x))
+        return x + self.mlp(self.layer_norm2(x))
+
+
+class Encoder(nn.Module):
+    def __init__(self, width, layers, heads, causal):
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(width, heads, causal)
+                                    for _ in range(layers))
+
+
+class VisionEmbeddings(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.class_embedding = nn.Parameter(torch.randn(c["width"]) * 0.02)
+        self.patch_embedding = nn.Conv2d(3, c["width"], c["patch"], c["patch"],
+                                         bias=False)
+        self.position_embedding = nn.Embedding(
+            (c["image"] // c["patch"]) ** 2 + 1, c["width"])
+
+
+class VisionModel(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.patch = c["patch"]
+        self.embeddings = VisionEmbeddings(c)
+        self.pre_layrnorm = nn.LayerNorm(c["width"])
+        self.encoder = Encoder(c["width"], c["layers"], c["heads"], False)
+        self.post_layernorm = nn.LayerNorm(c["width"])
+
+    def forward(self, pixels, keep=None):
+        """pixels [B, 3, S, S]; keep: patch indices [B, n] that are looked at.
+        -> pooled [B, width], patch tokens before the last layer [B, n, width]"""
+        e, p = self.embeddings, self.patch
+        b, _, s, _ = pixels.shape
+        g = s // p
+        x = (pixels.view(b, 3, g, p, g, p).permute(0, 2, 4, 1, 3, 5)
+             .reshape(b, g * g, 3 * p * p))
+        position = e.position_embedding.weight
+        if keep is not None:
+            x = x.gather(1, keep[..., None].expand(-1, -1, x.shape[2]))
+            where = position[1:][keep]
+        else:
+            where = position[1:]
+        x = F.linear(x, e.patch_embedding.weight.flatten(1)) + where
+        head = (e.class_embedding + position[0]).expand(b, 1, -1)
+        x = self.pre_layrnorm(torch.cat([head, x], 1))
+        for layer in self.encoder.layers[:-1]:
+            x = layer(x)
+        patches = x[:, 1:]
+        x = self.encoder.layers[-1](x)
+        return self.post_layernorm(x[:, 0]), patches
+
+
+class TextModel(nn.Module):
+    def __init__(self, c, vocab):
+        super().__init__()
+        self.embeddings = nn.Module()
+        self.embeddings.token_embedding = nn.Embedding(vocab, c["text_width"])
+        self.embeddings.position_embedding = nn.Embedding(c["context"],
+                                                          c["text_width"])
+        self.encoder = Encoder(c["text_width"], c["text_layers"],
+                               c["text_heads"], True)
+        self.final_layer_norm = nn.LayerNorm(c["text_width"])
+
+    def forward(self, ids, eos):
+        e = self.embeddings
+        x = e.token_embedding(ids) + e.position_embedding.weight[:ids.shape[1]]
+        for layer in self.encoder.layers:
+            x = layer(x)
+        end = (ids == eos).int().argmax(1)
+        return self.final_layer_norm(x[torch.arange(len(x)), end])
+
+
+class Clip(nn.Module):
+    def __init__(self, config, vocab):
+        super().__init__()
+        self.vision_model = VisionModel(config)
+        self.text_model = TextModel(config, vocab)
+        self.visual_projection = nn.Linear(config["width"], config["embed"],
+                                           bias=False)
+        self.text_projection = nn.Linear(config["text_width"], config["embed"],
+                                         bias=False)
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.eos = vocab - 1
+        self.start()
+
+    def start(self):
+        for name, w in self.named_parameters():
+            if "norm" in name or "layrnorm" in name or name == "logit_scale":
+                continue
+            if name.endswith(".bias"):
+                nn.init.zeros_(w)
+            elif "embedding" in name and "patch" not in name:
+                nn.init.normal_(w, std=0.02)
+            else:
+                nn.init.trunc_normal_(w, std=w[0].numel() ** -0.5 * 0.8)
+            if name.endswith(("out_proj.weight", "fc2.weight")):
+                w.data.mul_(0.4)
+
+    def image(self, pixels, keep=None):
+        pooled, patches = self.vision_model(pixels, keep)
+        return F.normalize(self.visual_projection(pooled), dim=-1), pooled, patches
+
+    def text(self, ids):
+        return F.normalize(self.text_projection(self.text_model(ids, self.eos)),
+                           dim=-1)
+
+    def scale(self):
+        return self.logit_scale.clamp(max=math.log(100)).exp()
