@@ -28,8 +28,10 @@ struct cw_linear {
  * y[r][o] = act(sum_i x[r][i] w[o][i] + b[o]) + (residual ? residual[r][o] : 0)
  *
  *	x	[rows] rows of `in`, ldx floats apart
- *	y	[rows] rows of `out`, ldy floats apart; may equal residual
- *	scratch	for packed activations; released before return
+ *	y	[rows] rows of `out`, ldy floats apart
+ *	residual	rows ldy floats apart, too; may equal y
+ *	scratch	for packed activations; released before return.  When it
+ *		overflows, y is not written: ask cw_arena_overflowed
  */
 void cw_linear_apply(const struct cw_linear *l, int rows, const float *x,
     int ldx, float *y, int ldy, enum cw_act act, const float *residual,
