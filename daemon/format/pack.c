@@ -70,6 +70,12 @@ cw_put_blob(struct cw_pack *w, const void *p, size_t n)
 }
 
 void
+cw_put_raw(struct cw_pack *w, const void *p, size_t n)
+{
+	put(w, p, n);
+}
+
+void
 cw_put_str(struct cw_pack *w, const char *s)
 {
 	cw_put_blob(w, s == NULL ? "" : s, s == NULL ? 0 : strlen(s));

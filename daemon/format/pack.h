@@ -39,6 +39,8 @@ void cw_put_f32(struct cw_pack *w, float v);
 void cw_put_f64(struct cw_pack *w, double v);
 void cw_put_blob(struct cw_pack *w, const void *p, size_t n);
 void cw_put_str(struct cw_pack *w, const char *s);	/* NULL is "" */
+/* Bytes as they are, without a length. */
+void cw_put_raw(struct cw_pack *w, const void *p, size_t n);
 void cw_put_floats(struct cw_pack *w, const float *v, size_t n);
 
 void cw_unpack_init(struct cw_unpack *r, const void *p, size_t n);

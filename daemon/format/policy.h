@@ -139,10 +139,14 @@ struct cw_score {
 	bool		 calibrated;
 };
 
-/* NaN in any cosine used gives CW_E_NUMERIC. */
+/*
+ * each, if not NULL: [c->nprompts] receives what every prompt would score on
+ * its own; the largest is out->score.  NaN in any cosine used, or softmax and
+ * margin without neutral prompts, give CW_E_NUMERIC.
+ */
 CW_MUST_USE enum cw_status cw_policy_score(const struct cw_policy *p,
     const struct cw_category *c, const float *cos, float logit_scale,
-    const char *model, struct cw_score *out);
+    const char *model, float *each, struct cw_score *out);
 
 /* At or above block: BLOCK; at or above review: REVIEW; NaN: REVIEW. */
 enum cw_action cw_thresholds_decide(const struct cw_thresholds *t,

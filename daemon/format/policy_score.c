@@ -52,49 +52,52 @@ all_finite(const float *v, size_t n)
 	return true;
 }
 
+/* The number thresholds compare with, from x of policy.h. */
+static float
+finish(const struct cw_policy *p, const struct cw_calibration *k,
+    bool calibrated, double x)
+{
+	if (calibrated)
+		return (float)sigmoid(k->a * x + k->b);
+	return (float)(p->scoring == CW_SOFTMAX ? sigmoid(x) : x);
+}
+
 enum cw_status
 cw_policy_score(const struct cw_policy *p, const struct cw_category *c,
-    const float *cos, float logit_scale, const char *model,
+    const float *cos, float logit_scale, const char *model, float *each,
     struct cw_score *out)
 {
 	const struct cw_calibration *k = &c->calibration;
 	const double s = logit_scale;
-	double best = -INFINITY, x, contrast = 0;
+	const double unit = p->scoring == CW_SOFTMAX ? s : 1;
+	double best = -INFINITY, contrast = 0;
 	struct cw_score sc = { 0 };
 
 	if (!all_finite(cos + c->bank, c->nprompts) ||
 	    !all_finite(cos + p->neutral_bank, p->nneutral))
 		return CW_E_NUMERIC;
+	sc.calibrated = k->present && model[0] != '\0' &&
+	    strcmp(k->model, model) == 0;
+	if (p->scoring == CW_SOFTMAX)
+		contrast = neutral_logsumexp(p, cos, s);
+	else if (p->scoring == CW_MARGIN)
+		contrast = neutral_max(p, cos, s);
+	/* An empty contrast set leaves nothing to compare with. */
+	if (!isfinite(contrast))
+		return CW_E_NUMERIC;
 	for (size_t i = 0; i < c->nprompts; i++) {
-		double v = cos[c->bank + i] + log(c->prompts[i].weight) / s;
+		double x = unit * (cos[c->bank + i] +
+		    log(c->prompts[i].weight) / s) - contrast;
 
-		if (v > best) {
-			best = v;
+		if (each != NULL)
+			each[i] = finish(p, k, sc.calibrated, x);
+		if (x > best) {
+			best = x;
 			sc.prompt = (uint32_t)i;
 		}
 	}
-	switch (p->scoring) {
-	case CW_SOFTMAX:
-		x = s * best - neutral_logsumexp(p, cos, s);
-		break;
-	case CW_MARGIN:
-		contrast = neutral_max(p, cos, s);
-		x = best - contrast;
-		break;
-	default:
-		x = best;
-		break;
-	}
-	/* An empty contrast set leaves nothing to compare with. */
-	if (!isfinite(x))
-		return CW_E_NUMERIC;
-	sc.margin = (float)x;
-	sc.score = (float)(p->scoring == CW_SOFTMAX ? sigmoid(x) : x);
-	if (k->present && model[0] != '\0' &&
-	    strcmp(k->model, model) == 0) {
-		sc.score = (float)sigmoid(k->a * x + k->b);
-		sc.calibrated = true;
-	}
+	sc.margin = (float)best;
+	sc.score = finish(p, k, sc.calibrated, best);
 	*out = sc;
 	return CW_OK;
 }

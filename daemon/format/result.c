@@ -109,6 +109,7 @@ put_scores(struct cw_pack *w, const struct cw_result *res,
 		cw_put_f32(w, c->text_score);
 	}
 	cw_put_floats(w, res->cosines, set->nprompts);
+	cw_put_floats(w, res->scores, set->nprompts);
 	cw_put_u32(w, res->nmaps);
 	for (uint32_t i = 0; i < res->nmaps; i++)
 		put_map(w, &res->maps[i]);
@@ -306,6 +307,7 @@ get_scores(struct cw_unpack *r, const struct cw_policy_set *set,
 		c->text_score = get_number(r);
 	}
 	res->cosines = get_numbers(r, a, set->nprompts);
+	res->scores = get_numbers(r, a, set->nprompts);
 	for (size_t i = 0; i < set->nprompts && !r->bad; i++)
 		if (fabsf(res->cosines[i]) > 1.001f)
 			r->bad = true;

@@ -116,6 +116,8 @@ struct cw_result {
 	struct cw_cat_result *cats;	/* [set->ncategories] */
 	float		*cosines;	/* [set->nprompts] each at its category's
 					   view (neutral: the first view) */
+	float		*scores;	/* [set->nprompts] each prompt's own score at
+					   that view; 0 for neutral ones */
 	struct cw_map	*maps;		/* [nmaps] */
 	uint32_t	 nmaps;
 	struct cw_text_result text;
