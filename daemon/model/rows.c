@@ -4,6 +4,7 @@
 #include "model/rows.h"
 
 #include <math.h>
+#include <stddef.h>
 
 void
 cw_layernorm(const float *x, int rows, int W, int ldx, const float *gamma,
