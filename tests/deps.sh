@@ -6,12 +6,23 @@
 # something is missing.
 set -eu
 
-build="build-essential pkg-config libevent-dev libzmq3-dev libturbojpeg0-dev
-libopenblas-dev libyaml-dev libsqlite3-dev libjansson-dev libutf8proc-dev
-libseccomp-dev libpng-dev libwebp-dev libgif-dev libsystemd-dev libssl-dev"
-demo="python3 python3-zmq"
-test="libcmocka-dev python3 python3-zmq python3-jsonschema python3-pil python3-numpy
-cppcheck shellcheck mandoc sqlite3 devscripts systemd procps"
+packages() {
+	case $1 in
+	build)
+		echo build-essential pkg-config libevent-dev libzmq3-dev \
+		    libturbojpeg0-dev libopenblas-dev libyaml-dev \
+		    libsqlite3-dev libjansson-dev libutf8proc-dev \
+		    libseccomp-dev libpng-dev libwebp-dev libgif-dev \
+		    libsystemd-dev libssl-dev
+		;;
+	demo)	echo python3 python3-zmq ;;
+	test)
+		echo libcmocka-dev git python3 python3-zmq python3-jsonschema \
+		    python3-pil python3-numpy cppcheck shellcheck mandoc \
+		    sqlite3 devscripts systemd procps
+		;;
+	esac
+}
 
 check_only=
 if [ "${1-}" = -q ]; then
@@ -20,15 +31,14 @@ if [ "${1-}" = -q ]; then
 fi
 missing=
 for group in "$@"; do
-	eval "packages=\$$group"
-	for p in $packages; do
+	for p in $(packages "$group"); do
 		dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null |
 		    grep -qx installed || missing="$missing $p"
 	done
 done
 [ -n "$missing" ] || exit 0
 
-missing=$(echo "$missing" | tr -s ' \n' '\n\n' | sort -u | tr '\n' ' ')
+missing=$(echo "$missing" | xargs -n 1 | sort -u | xargs)
 line="apt-get install -y --no-install-recommends $missing"
 as_root=
 if [ "$(id -u)" != 0 ]; then
@@ -41,7 +51,7 @@ if [ "$(id -u)" != 0 ]; then
 	fi
 fi
 if [ -n "$check_only" ]; then
-	echo "installing what the build needs:$missing" >&2
+	echo "installing what the build needs: $missing" >&2
 fi
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086
