@@ -192,6 +192,8 @@ cw_job_pack(const struct cw_job *j, struct cw_pack *w)
 		cw_put_str(w, j->policies[i]);
 	cw_put_u32(w, j->explain);
 	cw_put_u8(w, j->explain_set);
+	cw_put_u32(w, j->method);
+	cw_put_u8(w, j->faithfulness);
 	cw_put_u32(w, j->deadline_ms);
 	cw_put_u32(w, j->priority);
 	cw_put_u32(w, j->artifacts);
@@ -223,6 +225,8 @@ cw_job_unpack(struct cw_unpack *r, struct cw_arena *a, struct cw_job *out,
 		j.policies[i] = cw_get_str(r, CW_ID_BYTES, a);
 	j.explain = cw_get_below(r, CW_WHENS);
 	j.explain_set = cw_get_u8(r) != 0;
+	j.method = cw_get_below(r, CW_METHODS);
+	j.faithfulness = cw_get_u8(r) != 0;
 	j.deadline_ms = cw_get_u32(r);
 	j.priority = cw_get_below(r, CW_PRIORITIES);
 	j.artifacts = cw_get_u32(r);

@@ -35,6 +35,11 @@ enum cw_artifact {
 	CW_ART_CURVES = 8u,	/* PNG: insertion and deletion curves */
 };
 
+/* How a map is made; the rivals are there for comparison. */
+enum cw_method { CW_M_ADDITIVE, CW_M_RAW, CW_M_ROLLOUT, CW_M_SIMILARITY, CW_METHODS };
+const char *cw_method_name(enum cw_method m);
+int cw_method_parse(const char *s);		/* -1 when none */
+
 struct cw_job {
 	const char	*id;		/* the sender's, unique; idempotency key */
 	char		 sha256[CW_SHA256_HEX];	/* "" or of the image bytes */
@@ -44,6 +49,8 @@ struct cw_job {
 	size_t		 npolicies;
 	enum cw_when	 explain;
 	bool		 explain_set;	/* else the policy's own `when` rules */
+	enum cw_method	 method;	/* of its maps; not in a SUBMIT header */
+	bool		 faithfulness;	/* measure its maps, whatever the policy */
 	uint32_t	 deadline_ms;	/* 0: none; from reception */
 	enum cw_priority priority;
 	uint32_t	 artifacts;	/* enum cw_artifact, or-ed */

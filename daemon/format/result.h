@@ -65,10 +65,6 @@ struct cw_region {
 	float		 share;		/* of the map's positive mass, 0..1 */
 };
 
-enum cw_method { CW_M_ADDITIVE, CW_M_RAW, CW_M_ROLLOUT, CW_M_SIMILARITY, CW_METHODS };
-const char *cw_method_name(enum cw_method m);
-int cw_method_parse(const char *s);		/* -1 when none */
-
 struct cw_map {
 	uint32_t	 category;	/* index over all categories of the set */
 	uint32_t	 prompt;	/* within it */

@@ -256,6 +256,10 @@ cw_text_done_pack(const struct cw_text_done *m, struct cw_pack *w)
 		cw_put_str(w, m->tokens == NULL ? "" : m->tokens[i]);
 	}
 	cw_put_floats(w, m->embed, m->nembed);
+	cw_put_floats(w, m->values, m->values == NULL ? 0 : m->nids);
+	cw_put_u32(w, m->category);
+	cw_put_f32(w, m->total);
+	cw_put_f32(w, m->remainder);
 }
 
 enum cw_status
@@ -280,6 +284,14 @@ cw_text_done_unpack(struct cw_unpack *r, struct cw_arena *a,
 	m.ids = ids;
 	m.embed = cw_get_floats(r, CW_EMBED_MAX, a, &n);
 	m.nembed = (uint32_t)n;
+	m.values = cw_get_floats(r, m.nids, a, &n);
+	if (n == 0)
+		m.values = NULL;
+	else if (n != m.nids)
+		r->bad = true;
+	m.category = cw_get_u32(r);
+	m.total = cw_get_f32(r);
+	m.remainder = cw_get_f32(r);
 	*out = m;
 	return ended(r, "TEXT_DONE", err);
 }

@@ -110,6 +110,12 @@ struct cw_text_done {		/* TEXT_DONE */
 	const char	**tokens;	/* [nids] as shown to people */
 	const float	*embed;		/* [nembed] unit length, or none */
 	uint32_t	 nembed;
+	/* WORDS: the text scored against the bank, decomposed for its harshest
+	 * category (index over the set); the marks' own parts are in the
+	 * remainder.  ncategories of the set bounds the index. */
+	const float	*values;	/* [nids], or NULL: no bank */
+	uint32_t	 category;
+	float		 total, remainder;
 };
 
 struct cw_bench_msg {		/* BENCH */
