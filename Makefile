@@ -84,10 +84,16 @@ $(B)/libunit.a: $(NOTMAIN)
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libunit.a
 	$(LINK) $(ALL_L)
 
-check: deps-test all lint unit e2e	## everything a pull request must pass
+REPLAYS	  = $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libunit.a
+	$(LINK) -rdynamic $(ALL_L)
+
+check: deps-test all lint unit replay e2e	## everything a pull request must pass
 	@tests/run.sh total
 unit: all $(TESTS)		## unit and golden tests
 	@tests/run.sh unit $(TESTS)
+replay: $(REPLAYS)		## fuzz harnesses over the corpora kept
+	@REPLAYS='$(REPLAYS)' tests/run.sh replay tests/fuzz/replay.sh
 e2e: all			## the real daemon, driven from outside
 	@tests/run.sh e2e $(sort $(wildcard tests/e2e/[0-9]*.sh tests/faults/[0-9]*.sh))
 lint:				## layers, docs, cppcheck, shellcheck, mandoc, -Werror
@@ -122,10 +128,12 @@ dist:				## a tarball of the last commit
 	git archive --prefix=clipward-$(VERSION)/ -o clipward-$(VERSION).tar.gz HEAD
 clean:				## remove every build folder
 	rm -rf build build-*
+print-libs:
+	@echo $(ALL_L)
 help:				## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*##[[:space:]]*/  \1	/p' Makefile | expand -t 14
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all check unit e2e lint format demo run bench torture fuzz deps \
-	deps-check deps-test install uninstall dist clean help
+.PHONY: all check unit replay e2e lint format demo run bench torture fuzz deps \
+	deps-check deps-test install uninstall dist clean help print-libs
 .SECONDARY:
