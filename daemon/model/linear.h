@@ -17,11 +17,14 @@
 
 enum cw_act { CW_ACT_NONE, CW_ACT_QUICK_GELU, CW_ACT_GELU, CW_ACT_RELU };
 
+struct cw_kernel;		/* model/kernels/kernel.h */
+
 struct cw_linear {
 	int		 in, out;
 	const float	*w;	/* [out][in], row-major; borrowed, mapped or widened */
 	const float	*b;	/* [out] or NULL */
-	const void	*packed;	/* kernel's own form, or NULL: use w */
+	const struct cw_kernel *kernel;	/* NULL: OpenBLAS, by w */
+	const void	*packed;	/* kernel's own form of w */
 };
 
 /*

@@ -1,0 +1,283 @@
+/*
+ * fp32_body.h - matrix products in float, in vec.h's words.
+ *
+ * Runs in: worker.  Included once by each instruction set's file, which says
+ * CW_TILE_ROWS; all static.
+ *
+ * A tile of the result, up to CW_TILE_ROWS x N, stays in registers over the
+ * whole depth k.  Weights lie in panels of N columns, activations are packed
+ * into blocks of as many rows as a tile has, so both are read front to back:
+ *
+ *	weights, one panel	[k][N]		activations, one block	[k][rows]
+ *
+ * Row blocks are of even height (50 rows: 13 13 12 12), so none is left over
+ * that would be too short to hide the latency of a multiplication.
+ */
+#ifndef CW_FP32_BODY_H
+#define CW_FP32_BODY_H
+
+#include "model/kernels/rows_body.h"
+
+#define TILE_VECS	2
+#define N		(TILE_VECS * CW_LANES)
+/* Unpacked rows are addressed by pointers of their own: not more of them. */
+#define LOOSE_ROWS	(CW_TILE_ROWS < 8 ? CW_TILE_ROWS : 8)
+/* Depth of a piece of B that cw_gemm packs on the stack: 12 KiB for AVX-512. */
+#define LOOSE_DEPTH	96
+
+/* Where a tile goes and what happens to it on the way. */
+struct fp32_out {
+	float		*y;
+	const float	*bias;		/* or NULL */
+	const float	*residual;	/* or NULL */
+	size_t		 ldy, ldr;
+	int		 cols;		/* up to N */
+	float		 alpha;
+	enum cw_act	 act;
+};
+
+static void
+fp32_finish(int rows, const vf (*acc)[TILE_VECS], const struct fp32_out *o)
+{
+	for (int j = 0; j < TILE_VECS; j++) {
+		int at = j * CW_LANES, n = lanes_left(o->cols, at);
+		vf alpha = vf_all(o->alpha), bias = vf_all(0);
+
+		if (n <= 0)
+			break;
+		if (o->bias != NULL)
+			bias = vf_load_part(o->bias + at, n);
+		for (int i = 0; i < rows; i++) {
+			vf v = vf_fma(acc[i][j], alpha, bias);
+
+			v = activate(o->act, v);
+			if (o->residual != NULL)
+				v += vf_load_part(o->residual +
+				    (size_t)i * o->ldr + at, n);
+			if (n == CW_LANES)
+				vf_store(o->y + (size_t)i * o->ldy + at, v);
+			else
+				vf_store_part(o->y + (size_t)i * o->ldy + at,
+				    v, n);
+		}
+	}
+}
+
+/* acc = sum over k of a[row * rs + p * ks] * b[p][N], rows a constant. */
+CW_INLINE void
+fp32_tile(const int rows, int k, const float *a, size_t rs, size_t ks,
+    const float *b, const struct fp32_out *o)
+{
+	vf acc[CW_TILE_ROWS][TILE_VECS];
+
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < TILE_VECS; j++)
+			acc[i][j] = vf_all(0);
+	for (int p = 0; p < k; p++, a += ks, b += N) {
+		vf w[TILE_VECS];
+
+		for (int j = 0; j < TILE_VECS; j++)
+			w[j] = vf_load(b + j * CW_LANES);
+		for (int i = 0; i < rows; i++) {
+			vf x = vf_all(a[(size_t)i * rs]);
+
+			for (int j = 0; j < TILE_VECS; j++)
+				acc[i][j] = vf_fma(x, w[j], acc[i][j]);
+		}
+	}
+	fp32_finish(rows, (const vf (*)[TILE_VECS])acc, o);
+}
+
+#define TILES(X)	X(1) X(2) X(3) X(4) X(5) X(6)
+#if CW_TILE_ROWS == 14
+#define MORE_TILES(X)	X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#else
+#define MORE_TILES(X)
+#endif
+
+#define PACKED_TILE(n)							\
+static void								\
+fp32_tile_##n(int k, const float *a, const float *b,			\
+    const struct fp32_out *o)						\
+{									\
+	fp32_tile(n, k, a, 1, n, b, o);					\
+}
+TILES(PACKED_TILE)
+MORE_TILES(PACKED_TILE)
+
+#define TILE_NAME(n)	fp32_tile_##n,
+static void (*const fp32_tiles[])(int, const float *, const float *,
+    const struct fp32_out *) = {
+	NULL, TILES(TILE_NAME) MORE_TILES(TILE_NAME)
+};
+
+static void
+fp32_loose_tile(int rows, int k, const float *a, size_t lda, const float *b,
+    const struct fp32_out *o)
+{
+	switch (rows) {
+#define LOOSE_CASE(n)							\
+	case n:								\
+		fp32_tile(n, k, a, lda, 1, b, o);			\
+		break;
+	TILES(LOOSE_CASE)
+#if CW_TILE_ROWS >= 8
+	LOOSE_CASE(7)
+	LOOSE_CASE(8)
+#endif
+	}
+}
+
+typedef float	f4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t	i4 __attribute__((vector_size(16)));
+
+/* to[p * stride + i] = from[i * ld + p] for 4 x 4 values */
+CW_INLINE void
+transpose4(const float *from, size_t ld, float *to, size_t stride)
+{
+	f4 a = *(const f4 *)from, b = *(const f4 *)(from + ld);
+	f4 c = *(const f4 *)(from + 2 * ld), d = *(const f4 *)(from + 3 * ld);
+	f4 ab = __builtin_shuffle(a, b, (i4){ 0, 4, 1, 5 });
+	f4 cd = __builtin_shuffle(c, d, (i4){ 0, 4, 1, 5 });
+
+	*(f4 *)to = __builtin_shuffle(ab, cd, (i4){ 0, 1, 4, 5 });
+	*(f4 *)(to + stride) = __builtin_shuffle(ab, cd, (i4){ 2, 3, 6, 7 });
+	ab = __builtin_shuffle(a, b, (i4){ 2, 6, 3, 7 });
+	cd = __builtin_shuffle(c, d, (i4){ 2, 6, 3, 7 });
+	*(f4 *)(to + 2 * stride) = __builtin_shuffle(ab, cd, (i4){ 0, 1, 4, 5 });
+	*(f4 *)(to + 3 * stride) = __builtin_shuffle(ab, cd, (i4){ 2, 3, 6, 7 });
+}
+
+/* to [k][stride] = from [rows][k], the first `rows` of each line written */
+static void
+fp32_pack_rows(const float *from, size_t ld, int rows, int k, float *to,
+    size_t stride)
+{
+	int i = 0;
+
+	for (; i + 4 <= rows; i += 4, from += 4 * ld) {
+		int p = 0;
+
+		for (; p + 4 <= k; p += 4)
+			transpose4(from + p, ld, to + (size_t)p * stride + i,
+			    stride);
+		for (; p < k; p++)
+			for (int j = 0; j < 4; j++)
+				to[(size_t)p * stride + i + j] =
+				    from[(size_t)j * ld + p];
+	}
+	for (; i < rows; i++, from += ld)
+		for (int p = 0; p < k; p++)
+			to[(size_t)p * stride + i] = from[p];
+}
+
+static size_t
+fp32_packed_bytes(int in, int out)
+{
+	return (size_t)((out + N - 1) / N * N) * (size_t)in * sizeof(float);
+}
+
+static void
+fp32_pack(const float *w, int in, int out, void *dst)
+{
+	float *to = dst;
+
+	for (int o = 0; o < out; o += N) {
+		int cols = out - o < N ? out - o : N;
+
+		if (cols < N)
+			memset(to, 0, (size_t)in * N * sizeof(*to));
+		fp32_pack_rows(w + (size_t)o * (size_t)in, (size_t)in, cols,
+		    in, to, N);
+		to += (size_t)in * N;
+	}
+}
+
+static void
+fp32_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
+    float *y, int ldy, enum cw_act act, const float *residual,
+    struct cw_arena *scratch)
+{
+	int blocks = (rows + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
+	size_t mark = cw_arena_mark(scratch), in = (size_t)l->in;
+	const float *panel = l->packed;
+	float *a = cw_arena_floats(scratch, (size_t)rows * in);
+
+	if (a == NULL)
+		return;
+	for (int i = 0; i < blocks; i++) {
+		int r = rows * i / blocks, n = rows * (i + 1) / blocks - r;
+
+		fp32_pack_rows(x + (size_t)r * (size_t)ldx, (size_t)ldx, n,
+		    l->in, a + (size_t)r * in, (size_t)n);
+	}
+	for (int o = 0; o < l->out; o += N, panel += in * N) {
+		struct fp32_out out = {
+			.bias = l->b != NULL ? l->b + o : NULL,
+			.ldy = (size_t)ldy, .ldr = (size_t)ldy,
+			.cols = l->out - o < N ? l->out - o : N,
+			.alpha = 1, .act = act,
+		};
+
+		for (int i = 0; i < blocks; i++) {
+			int r = rows * i / blocks;
+			size_t at = (size_t)r * (size_t)ldy + (size_t)o;
+
+			out.y = y + at;
+			out.residual = residual != NULL ? residual + at : NULL;
+			fp32_tiles[rows * (i + 1) / blocks - r](l->in,
+			    a + (size_t)r * in, panel, &out);
+		}
+	}
+	cw_arena_release(scratch, mark);
+}
+
+/* One piece of B, k x cols, into a panel on the stack. */
+static void
+fp32_pack_piece(const float *b, size_t ldb, bool transposed, int k, int cols,
+    float *to)
+{
+	if (transposed) {
+		fp32_pack_rows(b, ldb, cols, k, to, N);
+		return;
+	}
+	for (int p = 0; p < k; p++, b += ldb, to += N)
+		for (int j = 0; j < cols; j += CW_LANES)
+			vf_store(to + j, vf_load_part(b + j,
+			    lanes_left(cols, j)));
+}
+
+static void
+fp32_gemm(int m, int n, int k, float alpha, const float *a, int lda,
+    const float *b, int ldb, bool transposed, float *c, int ldc)
+{
+	_Alignas(64) float panel[LOOSE_DEPTH * N] = { 0 };
+	int blocks = (m + LOOSE_ROWS - 1) / LOOSE_ROWS;
+
+	for (int o = 0; o < n; o += N)
+		for (int p = 0; p < k; p += LOOSE_DEPTH) {
+			struct fp32_out out = {
+				.ldy = (size_t)ldc, .ldr = (size_t)ldc,
+				.cols = n - o < N ? n - o : N,
+				.alpha = alpha, .act = CW_ACT_NONE,
+			};
+			int depth = k - p < LOOSE_DEPTH ? k - p : LOOSE_DEPTH;
+			size_t at = transposed ?
+			    (size_t)o * (size_t)ldb + (size_t)p :
+			    (size_t)p * (size_t)ldb + (size_t)o;
+
+			fp32_pack_piece(b + at, (size_t)ldb, transposed,
+			    depth, out.cols, panel);
+			for (int i = 0; i < blocks; i++) {
+				int r = m * i / blocks;
+
+				out.y = c + (size_t)r * (size_t)ldc + o;
+				out.residual = p > 0 ? out.y : NULL;
+				fp32_loose_tile(m * (i + 1) / blocks - r,
+				    depth, a + (size_t)r * (size_t)lda + p,
+				    (size_t)lda, panel, &out);
+			}
+		}
+}
+
+#endif /* CW_FP32_BODY_H */

@@ -1,0 +1,56 @@
+/*
+ * fp32_openblas.c - the library's product, our bias, activation and residual.
+ *
+ * "Packed" is the matrix as it is.
+ */
+#include <string.h>
+
+#include <cblas.h>
+
+#include "model/kernels/kernel.h"
+
+static bool
+supported(void)
+{
+	return true;
+}
+
+static size_t
+packed_bytes(int in, int out)
+{
+	return ((size_t)in * (size_t)out * sizeof(float) + 63) & ~(size_t)63;
+}
+
+static void
+pack(const float *w, int in, int out, void *dst)
+{
+	size_t bytes = (size_t)in * (size_t)out * sizeof(float);
+
+	memcpy(dst, w, bytes);
+	memset((char *)dst + bytes, 0, packed_bytes(in, out) - bytes);
+}
+
+static void
+apply(const struct cw_linear *l, int rows, const float *x, int ldx, float *y,
+    int ldy, enum cw_act act, const float *residual, struct cw_arena *scratch)
+{
+	size_t mark = cw_arena_mark(scratch);
+	float *t = y;
+	int ldt = ldy;
+
+	if (residual == y) {
+		t = cw_arena_floats(scratch, (size_t)rows * (size_t)l->out);
+		ldt = l->out;
+		if (t == NULL)
+			return;
+	}
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, l->out,
+	    l->in, 1, x, ldx, l->packed, l->in, 0, t, ldt);
+	cw_isa_best()->finish(t, ldt, rows, l->out, l->b, act, residual, y,
+	    ldy);
+	cw_arena_release(scratch, mark);
+}
+
+const struct cw_kernel cw_fp32_openblas = {
+	"openblas", false, supported, packed_bytes, pack, apply
+};

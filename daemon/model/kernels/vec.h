@@ -1,0 +1,215 @@
+/*
+ * vec.h - float vectors of the width a kernel file was compiled for.
+ *
+ * Runs in: worker.  Never: logs, allocates.
+ *
+ * The kernels' bodies are written once in these few words and compiled once
+ * per instruction set: 16 lanes for AVX-512, 8 for AVX2, 4 of plain C.
+ */
+#ifndef CW_VEC_H
+#define CW_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__) && defined(__AVX512VL__)
+#include <immintrin.h>
+#define CW_LANES	16
+typedef __m512	vf;
+typedef int32_t	vi __attribute__((vector_size(64)));
+#elif defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+#define CW_LANES	8
+typedef __m256	vf;
+typedef int32_t	vi __attribute__((vector_size(32)));
+#else
+#define CW_LANES	4
+typedef float	vf __attribute__((vector_size(16)));
+typedef int32_t	vi __attribute__((vector_size(16)));
+#endif
+
+#define CW_INLINE	static inline __attribute__((always_inline))
+
+typedef float	vf_any __attribute__((vector_size(4 * CW_LANES), aligned(4),
+    may_alias));
+
+CW_INLINE vf
+vf_load(const float *p)
+{
+	return (vf)*(const vf_any *)p;
+}
+
+CW_INLINE void
+vf_store(float *p, vf v)
+{
+	*(vf_any *)p = (vf_any)v;
+}
+
+CW_INLINE vf
+vf_all(float x)
+{
+#if CW_LANES == 16
+	return _mm512_set1_ps(x);
+#elif CW_LANES == 8
+	return _mm256_set1_ps(x);
+#else
+	return (vf){ x, x, x, x };
+#endif
+}
+
+/* The first n lanes, 0 <= n <= CW_LANES; the others are 0 or left alone. */
+CW_INLINE vf
+vf_load_part(const float *p, int n)
+{
+#if CW_LANES == 16
+	return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+	float t[CW_LANES] = { 0 };
+
+	memcpy(t, p, (size_t)n * sizeof(*p));
+	return vf_load(t);
+#endif
+}
+
+CW_INLINE void
+vf_store_part(float *p, vf v, int n)
+{
+#if CW_LANES == 16
+	_mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v);
+#else
+	float t[CW_LANES];
+
+	vf_store(t, v);
+	memcpy(p, t, (size_t)n * sizeof(*p));
+#endif
+}
+
+/* a * b + c */
+CW_INLINE vf
+vf_fma(vf a, vf b, vf c)
+{
+#if CW_LANES == 16
+	return _mm512_fmadd_ps(a, b, c);
+#elif CW_LANES == 8
+	return _mm256_fmadd_ps(a, b, c);
+#else
+	return a * b + c;
+#endif
+}
+
+/* mask is all ones or all zeros per lane, as a comparison yields it. */
+CW_INLINE vf
+vf_select(vi mask, vf yes, vf no)
+{
+	return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+}
+
+/* The larger of bound and v; a NaN in v stays one. */
+CW_INLINE vf
+vf_at_least(vf bound, vf v)
+{
+#if CW_LANES == 16
+	return _mm512_max_ps(bound, v);
+#elif CW_LANES == 8
+	return _mm256_max_ps(bound, v);
+#else
+	return vf_select((vi)(bound > v), bound, v);
+#endif
+}
+
+CW_INLINE vf
+vf_at_most(vf bound, vf v)
+{
+#if CW_LANES == 16
+	return _mm512_min_ps(bound, v);
+#elif CW_LANES == 8
+	return _mm256_min_ps(bound, v);
+#else
+	return vf_select((vi)(bound < v), bound, v);
+#endif
+}
+
+CW_INLINE vf
+vf_abs(vf v)
+{
+	return (vf)((vi)v & 0x7fffffff);
+}
+
+CW_INLINE float
+vf_sum(vf v)
+{
+#if CW_LANES == 16
+	return _mm512_reduce_add_ps(v);
+#else
+	float t = 0;
+
+	for (int i = 0; i < CW_LANES; i++)
+		t += v[i];
+	return t;
+#endif
+}
+
+/* NaN if a lane is NaN. */
+CW_INLINE float
+vf_largest(vf v)
+{
+	float t = v[0];
+
+	for (int i = 1; i < CW_LANES; i++)
+		t = t > v[i] || t != t ? t : v[i];
+	return t;
+}
+
+/*
+ * e to the power of v, for v clamped to [-87, 88]: 2^n * p(r) with
+ * |r| <= ln 2 / 2 and p of degree 6.  Relative error below 2e-7.
+ */
+CW_INLINE vf
+vf_exp(vf v)
+{
+	/* adding 1.5 * 2^23 leaves the nearest integer in the low bits */
+	const vf magic = vf_all(0x1.8p23f);
+	vf t, n, r, p;
+
+	v = vf_at_most(vf_all(88), vf_at_least(vf_all(-87), v));
+	t = vf_fma(v, vf_all(0x1.715476p0f), magic);
+	n = t - magic;
+	r = vf_fma(n, vf_all(-0x1.62e4p-1f), v);	/* ln 2, its first bits */
+	r = vf_fma(n, vf_all(-0x1.7f7d1cp-20f), r);	/* and the rest */
+	p = vf_fma(vf_all(1.3933643e-3f), r, vf_all(8.363175e-3f));
+	p = vf_fma(p, r, vf_all(4.1666467e-2f));
+	p = vf_fma(p, r, vf_all(1.6666576e-1f));
+	p = vf_fma(p, r, vf_all(0.5f));
+	p = vf_fma(p, r * r, r) + vf_all(1);
+	return p * (vf)(((vi)t - (vi)magic + 127) << 23);
+}
+
+/*
+ * The error function: an odd polynomial below 0.93, 1 - exp(-q(|v|)) above.
+ * Absolute error below 2e-7.
+ */
+CW_INLINE vf
+vf_erf(vf v)
+{
+	vf t = vf_abs(v), s = v * v, p, q;
+
+	p = vf_fma(vf_all(-5.9721025e-4f), s, vf_all(4.9899444e-3f));
+	p = vf_fma(p, s, vf_all(-2.6764784e-2f));
+	p = vf_fma(p, s, vf_all(1.1281779e-1f));
+	p = vf_fma(p, s, vf_all(-3.7612492e-1f));
+	p = vf_fma(p, s, vf_all(1.2837915e-1f));
+	p = vf_fma(p, v, v);
+	q = vf_at_most(vf_all(3.95f), t);
+	s = vf_fma(vf_all(-1.9380968e-4f), q, vf_all(3.0224656e-3f));
+	s = vf_fma(s, q, vf_all(-2.2144714e-2f));
+	s = vf_fma(s, q, vf_all(1.0376222e-1f));
+	s = vf_fma(s, q, vf_all(6.3737386e-1f));
+	s = vf_fma(s, q, vf_all(1.1275628f));
+	s = vf_fma(s, q, vf_all(2.227898e-4f));
+	q = vf_all(1) - vf_exp(-s);
+	q = (vf)((vi)q | ((vi)v & INT32_MIN));
+	return vf_select((vi)(t > vf_all(0.93f)), q, p);
+}
+
+#endif /* CW_VEC_H */

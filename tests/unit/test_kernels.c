@@ -1,0 +1,438 @@
+/*
+ * test_kernels.c - each kernel and instruction set against sums in double.
+ *
+ * Every row, column and depth remainder of a tile is met, results land in
+ * rows wider than needed, and what lies beside them must stay untouched.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "model/kernels/kernel.h"
+#include "model/linear.h"
+
+#define CANARY	-12345.5f
+#define MAX	(1 << 16)	/* floats in a test's buffers */
+
+static struct cw_arena *arena;
+static float *w, *x, *y, *res, *bias;
+
+static float
+noise(void)
+{
+	static uint32_t state = 1;
+
+	state = state * 1664525u + 1013904223u;
+	return (float)(int32_t)state * 0x1p-31f;
+}
+
+static int
+set_up(void **state)
+{
+	struct cw_err err;
+
+	(void)state;
+	assert_int_equal(cw_arena_open((size_t)1 << 30, &arena, &err), CW_OK);
+	w = cw_arena_floats(arena, MAX);
+	x = cw_arena_floats(arena, MAX);
+	y = cw_arena_floats(arena, MAX);
+	res = cw_arena_floats(arena, MAX);
+	bias = cw_arena_floats(arena, MAX);
+	return 0;
+}
+
+static int
+refill(void **state)
+{
+	(void)state;
+	for (int i = 0; i < MAX; i++) {
+		w[i] = noise();
+		x[i] = noise();
+		res[i] = noise();
+		bias[i] = noise();
+	}
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	cw_arena_close(&arena);
+	return 0;
+}
+
+static double
+activated(enum cw_act act, double v)
+{
+	switch (act) {
+	case CW_ACT_NONE:
+		break;
+	case CW_ACT_QUICK_GELU:
+		return v / (1 + exp(-1.702 * v));
+	case CW_ACT_GELU:
+		return 0.5 * v * (1 + erf(v / sqrt(2)));
+	case CW_ACT_RELU:
+		return v > 0 ? v : 0;
+	}
+	return v;
+}
+
+static void
+fill(float *to, int n)
+{
+	for (int i = 0; i < n; i++)
+		to[i] = CANARY;
+}
+
+static void
+near(const char *who, const char *what, int r, int c, double got, double want,
+    double tolerance)
+{
+	if (!(fabs(got - want) <= tolerance))
+		fail_msg("%s: %s[%d][%d] is %.9g; want %.9g within %g", who,
+		    what, r, c, got, want, tolerance);
+}
+
+/* ---- matrix products with packed weights ---- */
+
+/* Tolerance of int8: half a step of weights and activations, summed. */
+static double
+product_tolerance(const struct cw_kernel *k, int in)
+{
+	return k->int8 ? 0.012 * sqrt(in) + 0.004 : 2e-7 * in + 1e-6;
+}
+
+static void
+check_product(const struct cw_kernel *k, int rows, int in, int out,
+    enum cw_act act, bool with_bias, bool with_residual)
+{
+	int ldx = in + 3, ldy = out + 5;
+	size_t mark = cw_arena_mark(arena);
+	struct cw_linear l = { in, out, w, with_bias ? bias : NULL, k, NULL };
+	void *p = cw_arena_alloc(arena, k->packed_bytes(in, out));
+
+	k->pack(w, in, out, p);
+	l.packed = p;
+	fill(y, rows * ldy);
+	if (with_residual)
+		for (int r = 0; r < rows; r++)
+			memcpy(y + r * ldy, res + r * ldy,
+			    (size_t)out * sizeof(*y));
+	cw_linear_apply(&l, rows, x, ldx, y, ldy, act,
+	    with_residual ? y : NULL, arena);
+	for (int r = 0; r < rows; r++) {
+		for (int o = 0; o < out; o++) {
+			double sum = with_bias ? bias[o] : 0;
+
+			for (int i = 0; i < in; i++)
+				sum += (double)x[r * ldx + i] * w[o * in + i];
+			sum = activated(act, sum);
+			if (with_residual)
+				sum += res[r * ldy + o];
+			near(k->name, "y", r, o, y[r * ldy + o], sum,
+			    product_tolerance(k, in));
+		}
+		for (int o = out; o < ldy; o++)
+			assert_true(y[r * ldy + o] == CANARY);
+	}
+	cw_arena_release(arena, mark);
+}
+
+static void
+test_every_kernel_multiplies_on_all_remainders(void **state)
+{
+	static const int depths[] = { 1, 2, 3, 4, 5, 7, 8, 16, 31, 64, 130 };
+	static const int widths[] = { 1, 4, 7, 8, 15, 16, 17, 31, 32, 33, 48,
+	    63, 64, 65, 100 };
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++) {
+		if (!k->supported()) {
+			print_message("this CPU lacks %s\n", k->name);
+			continue;
+		}
+		for (int rows = 1; rows <= 31; rows++)
+			check_product(k, rows, 37, 35, CW_ACT_NONE,
+			    rows % 2 == 0, rows % 3 == 0);
+		for (size_t i = 0; i < CW_COUNT(depths); i++)
+			for (size_t j = 0; j < CW_COUNT(widths); j++)
+				check_product(k, 9, depths[i], widths[j],
+				    (enum cw_act)((i + j) % 4), i % 2 == 0,
+				    j % 2 == 0);
+	}
+}
+
+static void
+test_every_activation_is_exact_to_rounding(void **state)
+{
+	const struct cw_isa *isa;
+	enum { COUNT = 40001 };
+
+	(void)state;
+	for (size_t n = 0; (isa = cw_isa_at(n)) != NULL; n++) {
+		if (!isa->supported())
+			continue;
+		for (int act = CW_ACT_NONE; act <= CW_ACT_RELU; act++) {
+			for (int i = 0; i < COUNT; i++)
+				x[i] = (float)(i - COUNT / 2) * 6e-4f;
+			isa->finish(x, COUNT, 1, COUNT, NULL,
+			    (enum cw_act)act, NULL, y, COUNT);
+			for (int i = 0; i < COUNT; i++)
+				near(isa->name, "act", act, i, y[i],
+				    activated((enum cw_act)act, x[i]),
+				    1e-7 + 3e-7 * fabs(x[i]));
+		}
+	}
+}
+
+static void
+test_extreme_values_saturate_and_nan_stays_nan(void **state)
+{
+	static const float in[] = { 1e30f, -1e30f, INFINITY, 0, -0.0f, 1e-40f };
+	static const float quick[] = { 1e30f, 0, INFINITY, 0, 0, 0 };
+	const struct cw_isa *isa;
+
+	(void)state;
+	for (size_t n = 0; (isa = cw_isa_at(n)) != NULL; n++) {
+		float nan = NAN, out[6];
+
+		if (!isa->supported())
+			continue;
+		for (int act = CW_ACT_QUICK_GELU; act <= CW_ACT_RELU; act++) {
+			isa->finish(in, 6, 1, 6, NULL, (enum cw_act)act, NULL,
+			    out, 6);
+			for (int i = 0; i < 6; i++)
+				if (out[i] != quick[i] &&
+				    !(fabsf(out[i] - quick[i]) < 1e-7f))
+					fail_msg("%s: act %d of %g is %g",
+					    isa->name, act, (double)in[i],
+					    (double)out[i]);
+			isa->finish(&nan, 1, 1, 1, NULL, (enum cw_act)act,
+			    NULL, out, 1);
+			assert_true(isnan(out[0]));
+		}
+	}
+}
+
+static void
+test_a_full_scratch_leaves_the_result_alone(void **state)
+{
+	const struct cw_kernel *k;
+	struct cw_err err;
+
+	(void)state;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++) {
+		struct cw_linear l = { 64, 64, w, NULL, k, NULL };
+		struct cw_arena *small;
+		size_t mark = cw_arena_mark(arena);
+		void *p = cw_arena_alloc(arena, k->packed_bytes(64, 64));
+
+		if (!k->supported())
+			continue;
+		assert_int_equal(cw_arena_open(4096, &small, &err), CW_OK);
+		k->pack(w, 64, 64, p);
+		l.packed = p;
+		fill(y, 100 * 64);
+		cw_linear_apply(&l, 100, x, 64, y, 64, CW_ACT_NONE, y, small);
+		assert_true(cw_arena_overflowed(small));
+		for (int i = 0; i < 100 * 64; i++)
+			assert_true(y[i] == CANARY);
+		cw_arena_close(&small);
+		cw_arena_release(arena, mark);
+	}
+}
+
+/* ---- products of two activations ---- */
+
+static void
+check_gemm(const struct cw_isa *isa, int m, int n, int k, bool transposed)
+{
+	int lda = k + 2, ldb = (transposed ? k : n) + 1, ldc = n + 4;
+
+	fill(y, m * ldc);
+	isa->gemm(m, n, k, 0.5f, x, lda, w, ldb, transposed, y, ldc);
+	for (int i = 0; i < m; i++) {
+		for (int j = 0; j < n; j++) {
+			double sum = 0;
+
+			for (int p = 0; p < k; p++)
+				sum += (double)x[i * lda + p] * (transposed ?
+				    w[j * ldb + p] : w[p * ldb + j]);
+			near(isa->name, "c", i, j, y[i * ldc + j], 0.5 * sum,
+			    2e-7 * k + 1e-6);
+		}
+		for (int j = n; j < ldc; j++)
+			assert_true(y[i * ldc + j] == CANARY);
+	}
+}
+
+static void
+test_attention_products_work_in_any_shape(void **state)
+{
+	static const int sizes[] = { 1, 3, 4, 8, 9, 15, 17, 32, 50, 65 };
+	static const int depths[] = { 1, 4, 50, 64, 95, 96, 97, 197 };
+	const struct cw_isa *isa;
+
+	(void)state;
+	for (size_t n = 0; (isa = cw_isa_at(n)) != NULL; n++) {
+		if (!isa->supported())
+			continue;
+		for (size_t i = 0; i < CW_COUNT(sizes); i++)
+			for (size_t j = 0; j < CW_COUNT(depths); j++) {
+				int s = sizes[i], t = sizes[(i + j) % 10];
+
+				check_gemm(isa, s, t, depths[j], false);
+				check_gemm(isa, t, s, depths[j], true);
+			}
+	}
+}
+
+/* ---- rows ---- */
+
+static void
+check_layernorm(const struct cw_isa *isa, int W, float shift)
+{
+	enum { ROWS = 3 };
+	int ldx = W + 1, ldy = W + 2;
+
+	for (int i = 0; i < ROWS * ldx; i++)
+		x[i] = noise() + shift;
+	fill(y, ROWS * ldy);
+	isa->layernorm(x, ROWS, W, ldx, W % 2 ? w : NULL, W % 3 ? bias : NULL,
+	    1e-5f, y, ldy);
+	for (int r = 0; r < ROWS; r++) {
+		double mean = 0, var = 0;
+
+		for (int i = 0; i < W; i++)
+			mean += x[r * ldx + i];
+		mean /= W;
+		for (int i = 0; i < W; i++)
+			var += pow(x[r * ldx + i] - mean, 2);
+		for (int i = 0; i < W; i++)
+			near(isa->name, "norm", r, i, y[r * ldy + i],
+			    (x[r * ldx + i] - mean) / sqrt(var / W + 1e-5) *
+			    (W % 2 ? w[i] : 1) + (W % 3 ? bias[i] : 0),
+			    2e-6 + 2e-5 * fabs(shift));
+		assert_true(y[r * ldy + W] == CANARY);
+	}
+}
+
+static void
+test_layernorm_is_right_at_every_width(void **state)
+{
+	const struct cw_isa *isa;
+
+	(void)state;
+	for (size_t n = 0; (isa = cw_isa_at(n)) != NULL; n++)
+		for (int W = 1; W <= 70 && isa->supported(); W++) {
+			check_layernorm(isa, W, 0);
+			check_layernorm(isa, W, 10);
+		}
+}
+
+static void
+check_softmax(const struct cw_isa *isa, int cols, int causal_from, float scale)
+{
+	enum { ROWS = 5 };
+	int ld = cols + 3;
+
+	for (int i = 0; i < ROWS * ld; i++)
+		res[i] = y[i] = scale * noise();
+	isa->softmax(y, ROWS, cols, ld, causal_from);
+	for (int r = 0; r < ROWS; r++) {
+		int seen = causal_from < 0 || causal_from + r >= cols ? cols :
+		    causal_from + r + 1;
+		double top = -INFINITY, sum = 0;
+
+		for (int i = 0; i < seen; i++)
+			top = fmax(top, res[r * ld + i]);
+		for (int i = 0; i < seen; i++)
+			sum += exp(res[r * ld + i] - top);
+		for (int i = 0; i < cols; i++)
+			near(isa->name, "p", r, i, y[r * ld + i], i < seen ?
+			    exp(res[r * ld + i] - top) / sum : 0, 3e-7);
+		for (int i = cols; i < ld; i++)
+			assert_true(y[r * ld + i] == res[r * ld + i]);
+	}
+}
+
+static void
+test_softmax_sums_to_one_and_sees_no_future(void **state)
+{
+	const struct cw_isa *isa;
+
+	(void)state;
+	for (size_t n = 0; (isa = cw_isa_at(n)) != NULL; n++)
+		for (int cols = 1; cols <= 70 && isa->supported(); cols++) {
+			check_softmax(isa, cols, -1, 3);
+			check_softmax(isa, cols, -1, 3e4f);
+			check_softmax(isa, cols, 0, 3);
+			check_softmax(isa, cols, cols - 3 < 0 ? 0 : cols - 3,
+			    3);
+		}
+}
+
+static void
+test_a_nan_in_a_row_spoils_that_row_only(void **state)
+{
+	const struct cw_isa *isa;
+
+	(void)state;
+	for (size_t n = 0; (isa = cw_isa_at(n)) != NULL; n++)
+		for (int at = 0; at < 37 && isa->supported(); at++) {
+			for (int i = 0; i < 2 * 37; i++)
+				x[i] = noise();
+			x[at] = NAN;
+			isa->layernorm(x, 2, 37, 37, NULL, NULL, 1e-5f, y, 37);
+			assert_true(isnan(y[0]) && isnan(y[36]));
+			assert_false(isnan(y[37]));
+			isa->softmax(x, 2, 37, 37, -1);
+			assert_true(isnan(x[0]) && isnan(x[36]));
+			assert_false(isnan(x[37]));
+		}
+}
+
+static void
+test_a_kernel_is_found_by_name_or_best_first(void **state)
+{
+	const struct cw_kernel *best = cw_kernel_find("", false);
+
+	(void)state;
+	assert_non_null(best);
+	assert_ptr_equal(cw_kernel_find(best->name, false), best);
+	assert_string_equal(cw_kernel_find("plain", false)->name, "plain");
+	assert_string_equal(cw_kernel_find("openblas", false)->name,
+	    "openblas");
+	assert_null(cw_kernel_find("abacus", false));
+	assert_true(cw_isa_best()->supported());
+}
+
+#define TEST(f)	cmocka_unit_test_setup(f, refill)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_every_kernel_multiplies_on_all_remainders),
+		TEST(test_every_activation_is_exact_to_rounding),
+		TEST(test_extreme_values_saturate_and_nan_stays_nan),
+		TEST(test_a_full_scratch_leaves_the_result_alone),
+		TEST(test_attention_products_work_in_any_shape),
+		TEST(test_layernorm_is_right_at_every_width),
+		TEST(test_softmax_sums_to_one_and_sees_no_future),
+		TEST(test_a_nan_in_a_row_spoils_that_row_only),
+		TEST(test_a_kernel_is_found_by_name_or_best_first),
+	};
+
+	return cmocka_run_group_tests_name("kernels", tests, set_up, tear_down);
+}
