@@ -61,6 +61,16 @@ class Encoder(nn.Module):
                                     for _ in range(layers))
 
 
+def sines(grid, width):
+    """[grid * grid, width]: sines and cosines of row and column."""
+    quarter = width // 4
+    speed = 10.0 ** (-torch.arange(quarter) / quarter)
+    angle = torch.arange(grid)[:, None] * speed
+    one = torch.cat([angle.sin(), angle.cos()], 1)
+    return torch.cat([one[:, None].expand(grid, grid, -1),
+                      one[None].expand(grid, grid, -1)], 2).flatten(0, 1)
+
+
 class VisionEmbeddings(nn.Module):
     def __init__(self, c):
         super().__init__()
@@ -149,6 +159,48 @@ class Clip(nn.Module):
                 nn.init.trunc_normal_(w, std=w[0].numel() ** -0.5 * 0.8)
             if name.endswith(("out_proj.weight", "fc2.weight")):
                 w.data.mul_(0.4)
+        self.start_vision()
+
+    @torch.no_grad()
+    def start_vision(self):
+        """A start that suits little data: positions are sines of row and column,
+        and attention looks at what resembles the query and is near it (as in
+        mimetic initialisation: q k' and v out are near a multiple of I)."""
+        v = self.vision_model
+        position = v.embeddings.position_embedding.weight
+        position[1:] = sines(math.isqrt(len(position) - 1), position.shape[1])
+        position[0] = 0
+        for layer in v.encoder.layers:
+            a = layer.self_attn
+            width = a.q_proj.weight.shape[0]
+            n = width // a.heads
+            for h in range(a.heads):
+                rows = slice(h * n, h * n + n)
+                z = (0.7 * torch.randn(width, width) / math.sqrt(width)
+                     + 0.7 * torch.eye(width))
+                left, size, right = torch.linalg.svd(z)
+                root = size[:n].sqrt()
+                a.q_proj.weight[rows] = (left[:, :n] * root).t()
+                a.k_proj.weight[rows] = right[:n] * root[:, None]
+            z = (0.4 * torch.randn(width, width) / math.sqrt(width)
+                 - 0.4 * torch.eye(width))
+            left, size, right = torch.linalg.svd(z)
+            a.v_proj.weight.copy_(size.sqrt()[:, None] * right)
+            a.out_proj.weight.copy_(left * size.sqrt())
+
+    @torch.no_grad()
+    def start_patches(self, patches):
+        """patches [N, 3 * P * P]: rows of the patch projection become their
+        principal directions, scaled so that weak ones are heard too."""
+        patches = patches - patches.mean(0)
+        size, basis = torch.linalg.eigh(patches.t() @ patches / len(patches))
+        w = self.vision_model.embeddings.patch_embedding.weight
+        n = w.shape[0]
+        basis, size = basis.flip(1)[:, :n], size.flip(0)[:n]
+        turn = torch.linalg.qr(torch.randn(n, n))[0]
+        scaled = basis / (size[None] + 0.01 * size[0]).pow(0.4)
+        w.copy_((turn @ scaled.t()).view_as(w))
+        w.div_((patches @ w.flatten(1).t()).std())
 
     def image(self, pixels, keep=None):
         pooled, patches = self.vision_model(pixels, keep)

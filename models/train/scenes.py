@@ -311,9 +311,10 @@ class Scenes:
         label[hit] = np.asarray(kinds)[top[hit]]
         return np.asarray(canvas), share, label
 
-    def random(self, rng):
-        """A training picture: plain or a scene of zero to four drawings."""
-        plain = rng.random() < 0.35
+    def random(self, rng, plain=0.35):
+        """A training picture: plain or a scene of zero to four drawings.
+        -> concepts, picture, shares, patch labels"""
+        plain = rng.random() < plain
         count = 1 if plain else int(rng.choice(5, p=(.03, .27, .3, .2, .2)))
         kinds = []
         for _ in range(count):
