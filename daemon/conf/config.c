@@ -446,6 +446,7 @@ unknown_key(struct reading *r, const char *name, const struct cw_yaml *n)
 {
 	const bool top = strchr(name, '.') == NULL;
 	const char *names[CW_COUNT(keys)];
+	char show[CW_YAML_SHOW];
 
 	for (size_t i = 0; i < CW_COUNT(keys); i++) {
 		const size_t len = strcspn(keys[i].name, ".");
@@ -456,7 +457,8 @@ unknown_key(struct reading *r, const char *name, const struct cw_yaml *n)
 			return no_room(r);
 	}
 	return cw_yaml_err(r->err, &n->key_at,
-	    "unknown setting \"%.64s\"; nearest is \"%s\"", name,
+	    "unknown setting %s; nearest is \"%s\"",
+	    cw_yaml_quote(name, show),
 	    cw_value_nearest(name, names, CW_COUNT(keys)));
 }
 

@@ -34,7 +34,7 @@ struct cw_warnings {
 
 /*
  * Read every path: a file, or a directory whose *.yaml are taken in sorted
- * order (hidden ones not).  The set and all it points to land in the arena;
+ * order, and *.yml (hidden ones not).  The set and all it points to land in the arena;
  * generation is left 0.  warnings and defaults may be NULL.
  * CW_E_CONFIG, CW_E_NOT_FOUND, CW_E_SYSTEM, CW_E_LIMIT.
  */

@@ -44,27 +44,30 @@ cw_yaml_err(struct cw_err *err, const struct cw_yaml_place *at,
 }
 
 const char *
+cw_yaml_quote(const char *s, char buf[CW_YAML_SHOW])
+{
+	const size_t most = CW_YAML_SHOW - 8;
+	size_t len = strnlen(s, most + 1);
+
+	if (len <= most) {
+		snprintf(buf, CW_YAML_SHOW, "\"%s\"", s);
+		return buf;
+	}
+	/* Cut between characters, not inside one. */
+	for (len = most; len > 0 && (s[len] & 0xc0) == 0x80; len--)
+		;
+	snprintf(buf, CW_YAML_SHOW, "\"%.*s...\"", (int)len, s);
+	return buf;
+}
+
+const char *
 cw_yaml_show(const struct cw_yaml *n, char buf[CW_YAML_SHOW])
 {
-	const int most = CW_YAML_SHOW - 8;
-	int len;
-
 	if (n->kind == CW_YAML_MAP)
 		return "a mapping";
 	if (n->kind == CW_YAML_LIST)
 		return "a list";
-	len = (int)strnlen(n->text, (size_t)most + 1);
-	if (len == 0)
-		return "empty";
-	if (len <= most) {
-		snprintf(buf, CW_YAML_SHOW, "\"%s\"", n->text);
-		return buf;
-	}
-	/* Cut between characters, not inside one. */
-	for (len = most; len > 0 && (n->text[len] & 0xc0) == 0x80; len--)
-		;
-	snprintf(buf, CW_YAML_SHOW, "\"%.*s...\"", len, n->text);
-	return buf;
+	return n->text[0] == '\0' ? "empty" : cw_yaml_quote(n->text, buf);
 }
 
 const struct cw_yaml *
@@ -159,6 +162,7 @@ static enum cw_status
 check_key(struct reader *r, const char *key, const struct cw_yaml_place *at)
 {
 	const struct cw_yaml *map = r->open[r->depth - 1];
+	char show[CW_YAML_SHOW];
 
 	if (map->n == CW_YAML_KEYS)
 		return cw_yaml_err(r->err, at,
@@ -166,8 +170,8 @@ check_key(struct reader *r, const char *key, const struct cw_yaml_place *at)
 	for (const struct cw_yaml *c = map->first; c != NULL; c = c->next)
 		if (strcmp(c->key, key) == 0)
 			return cw_yaml_err(r->err, at,
-			    "duplicate key \"%.64s\"; first on line %d",
-			    key, c->key_at.line);
+			    "duplicate key %s; first on line %d",
+			    cw_yaml_quote(key, show), c->key_at.line);
 	return CW_OK;
 }
 

@@ -60,6 +60,8 @@ const struct cw_yaml *cw_yaml_get(const struct cw_yaml *map, const char *key);
 /* "a mapping", "a list", "\"text\"" ...: what a node is, for messages. */
 #define CW_YAML_SHOW	80
 const char *cw_yaml_show(const struct cw_yaml *n, char buf[CW_YAML_SHOW]);
+/* "\"text\"", cut to fit without breaking a character. */
+const char *cw_yaml_quote(const char *s, char buf[CW_YAML_SHOW]);
 
 /* "file:line:col: " and the text; always CW_E_CONFIG. */
 enum cw_status cw_yaml_err(struct cw_err *err,
