@@ -17,6 +17,7 @@
 #define CW_FP32_BODY_H
 
 #include "model/kernels/rows_body.h"
+#include "model/kernels/transpose.h"
 
 #define TILE_VECS	2
 #define N		(TILE_VECS * CW_LANES)
@@ -88,13 +89,6 @@ fp32_tile(const int rows, int k, const float *a, size_t rs, size_t ks,
 	fp32_finish(rows, (const vf (*)[TILE_VECS])acc, o);
 }
 
-#define TILES(X)	X(1) X(2) X(3) X(4) X(5) X(6)
-#if CW_TILE_ROWS == 14
-#define MORE_TILES(X)	X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
-#else
-#define MORE_TILES(X)
-#endif
-
 #define PACKED_TILE(n)							\
 static void								\
 fp32_tile_##n(int k, const float *a, const float *b,			\
@@ -102,13 +96,12 @@ fp32_tile_##n(int k, const float *a, const float *b,			\
 {									\
 	fp32_tile(n, k, a, 1, n, b, o);					\
 }
-TILES(PACKED_TILE)
-MORE_TILES(PACKED_TILE)
+CW_TILES(PACKED_TILE)
 
 #define TILE_NAME(n)	fp32_tile_##n,
 static void (*const fp32_tiles[])(int, const float *, const float *,
     const struct fp32_out *) = {
-	NULL, TILES(TILE_NAME) MORE_TILES(TILE_NAME)
+	NULL, CW_TILES(TILE_NAME)
 };
 
 static void
@@ -120,55 +113,12 @@ fp32_loose_tile(int rows, int k, const float *a, size_t lda, const float *b,
 	case n:								\
 		fp32_tile(n, k, a, lda, 1, b, o);			\
 		break;
-	TILES(LOOSE_CASE)
+	CW_FEW_TILES(LOOSE_CASE)
 #if CW_TILE_ROWS >= 8
 	LOOSE_CASE(7)
 	LOOSE_CASE(8)
 #endif
 	}
-}
-
-typedef float	f4 __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t	i4 __attribute__((vector_size(16)));
-
-/* to[p * stride + i] = from[i * ld + p] for 4 x 4 values */
-CW_INLINE void
-transpose4(const float *from, size_t ld, float *to, size_t stride)
-{
-	f4 a = *(const f4 *)from, b = *(const f4 *)(from + ld);
-	f4 c = *(const f4 *)(from + 2 * ld), d = *(const f4 *)(from + 3 * ld);
-	f4 ab = __builtin_shuffle(a, b, (i4){ 0, 4, 1, 5 });
-	f4 cd = __builtin_shuffle(c, d, (i4){ 0, 4, 1, 5 });
-
-	*(f4 *)to = __builtin_shuffle(ab, cd, (i4){ 0, 1, 4, 5 });
-	*(f4 *)(to + stride) = __builtin_shuffle(ab, cd, (i4){ 2, 3, 6, 7 });
-	ab = __builtin_shuffle(a, b, (i4){ 2, 6, 3, 7 });
-	cd = __builtin_shuffle(c, d, (i4){ 2, 6, 3, 7 });
-	*(f4 *)(to + 2 * stride) = __builtin_shuffle(ab, cd, (i4){ 0, 1, 4, 5 });
-	*(f4 *)(to + 3 * stride) = __builtin_shuffle(ab, cd, (i4){ 2, 3, 6, 7 });
-}
-
-/* to [k][stride] = from [rows][k], the first `rows` of each line written */
-static void
-fp32_pack_rows(const float *from, size_t ld, int rows, int k, float *to,
-    size_t stride)
-{
-	int i = 0;
-
-	for (; i + 4 <= rows; i += 4, from += 4 * ld) {
-		int p = 0;
-
-		for (; p + 4 <= k; p += 4)
-			transpose4(from + p, ld, to + (size_t)p * stride + i,
-			    stride);
-		for (; p < k; p++)
-			for (int j = 0; j < 4; j++)
-				to[(size_t)p * stride + i + j] =
-				    from[(size_t)j * ld + p];
-	}
-	for (; i < rows; i++, from += ld)
-		for (int p = 0; p < k; p++)
-			to[(size_t)p * stride + i] = from[p];
 }
 
 static size_t
@@ -187,7 +137,7 @@ fp32_pack(const float *w, int in, int out, void *dst)
 
 		if (cols < N)
 			memset(to, 0, (size_t)in * N * sizeof(*to));
-		fp32_pack_rows(w + (size_t)o * (size_t)in, (size_t)in, cols,
+		cw_transpose(w + (size_t)o * (size_t)in, (size_t)in, cols,
 		    in, to, N);
 		to += (size_t)in * N;
 	}
@@ -208,7 +158,7 @@ fp32_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
 	for (int i = 0; i < blocks; i++) {
 		int r = rows * i / blocks, n = rows * (i + 1) / blocks - r;
 
-		fp32_pack_rows(x + (size_t)r * (size_t)ldx, (size_t)ldx, n,
+		cw_transpose(x + (size_t)r * (size_t)ldx, (size_t)ldx, n,
 		    l->in, a + (size_t)r * in, (size_t)n);
 	}
 	for (int o = 0; o < l->out; o += N, panel += in * N) {
@@ -238,7 +188,7 @@ fp32_pack_piece(const float *b, size_t ldb, bool transposed, int k, int cols,
     float *to)
 {
 	if (transposed) {
-		fp32_pack_rows(b, ldb, cols, k, to, N);
+		cw_transpose(b, ldb, cols, k, to, N);
 		return;
 	}
 	for (int p = 0; p < k; p++, b += ldb, to += N)

@@ -8,7 +8,7 @@
  * packing.  Both are tables; the first supported row is the best.
  *
  * Packed fp32: panels of N columns, each [in][N], zero-padded.
- * Packed int8: struct cw_int8_head, then panels [in/4][N][4], see int8_body.h.
+ * Packed int8: see int8_body.h.
  */
 #ifndef CW_KERNEL_H
 #define CW_KERNEL_H
@@ -54,6 +54,7 @@ struct cw_kernel {
 extern const struct cw_isa cw_isa_avx512, cw_isa_avx2, cw_isa_plain;
 extern const struct cw_kernel cw_fp32_avx512, cw_fp32_avx2, cw_fp32_plain;
 extern const struct cw_kernel cw_fp32_openblas;
+extern const struct cw_kernel cw_int8_avx512vnni, cw_int8_avx2, cw_int8_plain;
 
 /* The widest instruction set this CPU has. */
 const struct cw_isa *cw_isa_best(void);

@@ -1,5 +1,5 @@
 /*
- * rows_body.h - layer norm, softmax and activations, in vec.h's words.
+ * rows_body.h - layer norm, softmax and the end of a product, in vec.h's words.
  *
  * Runs in: worker.  Included once by each instruction set's file; all static.
  */
@@ -8,32 +8,7 @@
 
 #include <math.h>
 
-#include "model/kernels/vec.h"
-#include "model/linear.h"
-
-CW_INLINE vf
-activate(enum cw_act act, vf v)
-{
-	switch (act) {
-	case CW_ACT_NONE:
-		break;
-	case CW_ACT_QUICK_GELU:
-		return v / (vf_all(1) + vf_exp(v * vf_all(-1.702f)));
-	case CW_ACT_GELU:
-		return v * vf_fma(vf_erf(v * vf_all(0.70710678f)),
-		    vf_all(0.5f), vf_all(0.5f));
-	case CW_ACT_RELU:
-		return vf_at_least(vf_all(0), v);
-	}
-	return v;
-}
-
-/* Lanes of the vector at column i of a row of n, at most a full one. */
-CW_INLINE int
-lanes_left(int n, int i)
-{
-	return n - i < CW_LANES ? n - i : CW_LANES;
-}
+#include "model/kernels/activate.h"
 
 static void
 rows_finish(const float *t, int ldt, int rows, int cols, const float *bias,

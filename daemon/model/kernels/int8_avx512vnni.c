@@ -1,0 +1,28 @@
+/*
+ * int8_avx512vnni.c - AVX-512 VNNI: four products and their sum per lane in
+ * one instruction, 14 x 32 tiles.
+ */
+#include "model/kernels/kernel.h"
+#include "model/kernels/vec.h"
+
+#define CW_TILE_ROWS	14
+#define LEVELS		256
+
+CW_INLINE vi
+dot4(vi acc, vi x, vi w)
+{
+	return (vi)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)x, (__m512i)w);
+}
+
+#include "model/kernels/int8_body.h"
+
+static bool
+supported(void)
+{
+	return cw_isa_avx512.supported() &&
+	    __builtin_cpu_supports("avx512vnni");
+}
+
+const struct cw_kernel cw_int8_avx512vnni = {
+	"avx512vnni", true, supported, int8_packed_bytes, int8_pack, int8_apply
+};
