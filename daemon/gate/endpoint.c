@@ -1,0 +1,82 @@
+/*
+ * endpoint.c - see endpoint.h.
+ */
+#include "gate/endpoint.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Split "tcp://host:port"; brackets of an IPv6 host are taken off. */
+static bool
+split(const char *endpoint, char host[256], const char **port)
+{
+	const char *from = endpoint + strlen("tcp://"), *colon;
+	size_t n;
+
+	if (strncmp(endpoint, "tcp://", strlen("tcp://")) != 0)
+		return false;
+	colon = strrchr(from, ':');
+	if (colon == NULL)
+		return false;
+	*port = colon + 1;
+	n = (size_t)(colon - from);
+	if (n >= 2 && from[0] == '[' && from[n - 1] == ']') {
+		from++;
+		n -= 2;
+	}
+	if (n == 0 || n >= 256)
+		return false;
+	memcpy(host, from, n);
+	host[n] = '\0';
+	return true;
+}
+
+bool
+cw_endpoint_local(const char *endpoint)
+{
+	struct in6_addr a6;
+	struct in_addr a4;
+	const char *port;
+	char host[256];
+
+	if (strncmp(endpoint, "ipc://", strlen("ipc://")) == 0)
+		return true;
+	if (!split(endpoint, host, &port))
+		return false;
+	if (inet_pton(AF_INET, host, &a4) == 1)
+		return ntohl(a4.s_addr) >> 24 == 127;
+	if (inet_pton(AF_INET6, host, &a6) == 1)
+		return IN6_IS_ADDR_LOOPBACK(&a6);
+	return strcmp(host, "lo") == 0;
+}
+
+enum cw_status
+cw_endpoint_numeric(const char *endpoint, struct cw_arena *a,
+    const char **out, struct cw_err *err)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	char host[256], addr[NI_MAXHOST];
+	struct addrinfo *found;
+	const char *port;
+	int e;
+
+	*out = endpoint;
+	if (!split(endpoint, host, &port))
+		return CW_OK;
+	e = getaddrinfo(host, NULL, &hints, &found);
+	if (e == 0) {
+		e = getnameinfo(found->ai_addr, found->ai_addrlen, addr,
+		    sizeof(addr), NULL, 0, NI_NUMERICHOST);
+		*out = cw_arena_printf(a, found->ai_family == AF_INET6 ?
+		    "tcp://[%s]:%s" : "tcp://%s:%s", addr, port);
+		freeaddrinfo(found);
+	}
+	if (e != 0)
+		return cw_err_set(err, CW_E_CONFIG, "%s: %s", endpoint,
+		    gai_strerror(e));
+	if (*out == NULL)
+		return cw_err_set(err, CW_E_LIMIT, "%s: no room", endpoint);
+	return CW_OK;
+}

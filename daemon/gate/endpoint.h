@@ -1,0 +1,27 @@
+/*
+ * endpoint.h - addresses, before the sandbox closes the resolver's files.
+ *
+ * Runs in: gate, before its sandbox.  Never: logs.
+ */
+#ifndef CW_ENDPOINT_H
+#define CW_ENDPOINT_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+
+/*
+ * Can only this machine reach it?  true for ipc:// and for tcp:// on a
+ * loopback address; a name counts as not.
+ */
+bool cw_endpoint_local(const char *endpoint);
+
+/*
+ * tcp://name:port with the name looked up: later reconnections happen where
+ * no resolver can run.  Others are returned as they are.  CW_E_CONFIG.
+ */
+CW_MUST_USE enum cw_status cw_endpoint_numeric(const char *endpoint,
+    struct cw_arena *a, const char **out, struct cw_err *err);
+
+#endif /* CW_ENDPOINT_H */

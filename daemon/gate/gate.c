@@ -1,0 +1,562 @@
+/*
+ * gate.c - see gate.h.
+ */
+#include "gate/gate.h"
+
+#include <inttypes.h>
+#include <malloc.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "gate/endpoint.h"
+#include "gate/message.h"
+#include "gate/routes.h"
+#include "gate/socket.h"
+#include "gate/zap.h"
+
+#define GATE_MAGIC	0x9a7e0001u
+
+#define ROUTES		16384u	/* clients remembered, 5 MB */
+#define TURN_MESSAGES	64	/* of one socket before the others' turn */
+#define TICK_MS		1000
+#define QUIET_MS	10000	/* between two lines about bad peers */
+/* A frame may be this much larger than limits.bytes and still be answered
+ * with a reason; beyond, the library drops the connection. */
+#define POLITE_BYTES	((uint64_t)1 << 20)
+/* Fields of a packed request beside its image. */
+#define FIELDS_BYTES	((size_t)64 << 10)
+#define SCRATCH_KEEP	((size_t)1 << 20)
+/* A client list of CW_CURVE_CLIENTS_MAX keys with names. */
+#define KEYS_BYTES	((size_t)4 << 20)
+/*
+ * What the library may hold for its peers.  It bounds messages, not bytes, and
+ * a message of endless frames not at all; it can't drop one peer either.  So
+ * beyond this the gate goes, its peers reconnect and the hoard is free.
+ */
+#define HOARD_BYTES	((size_t)1 << 30)
+
+struct cw_gate {
+	uint32_t		 magic;
+	const struct cw_gate_init *init;
+	struct cw_uplink	*uplink;
+	struct cw_net		*net;
+	struct cw_socket	*submit, *pull, *pub, *zap;	/* or NULL */
+	struct cw_routes	*routes;
+	struct cw_arena		*scratch;	/* one message */
+	bool			 paused;	/* by the supervisor */
+	/* CURVE clients: the first list is init's, later ones live here */
+	const struct cw_curve_client *clients;
+	uint32_t		 nclients;
+	struct cw_arena		*keys[2];	/* [0] in use, [1] spare */
+	struct cw_gate_stats	 stats, told;	/* told: at the last tick */
+	struct cw_gate_stats	 said;		/* at the last log line */
+	uint64_t		 tick_at, say_at;	/* ms */
+};
+
+/* ===== opening ========================================================= */
+
+static enum cw_status
+check_local(const struct cw_gate_init *init, const char *endpoint,
+    struct cw_err *err)
+{
+	if (init->secret_key[0] != '\0' || cw_endpoint_local(endpoint))
+		return CW_OK;
+	return cw_err_set(err, CW_E_CONFIG, "%s is open to other machines; "
+	    "want curve.secret_key_file set, or a loopback address", endpoint);
+}
+
+/* One bound socket, or none for an empty endpoint. */
+static enum cw_status
+open_bound(struct cw_gate *g, enum cw_socket_kind kind, const char *domain,
+    const char *endpoint, struct cw_arena *a, struct cw_socket **out,
+    const char **bound, struct cw_err *err)
+{
+	const struct cw_socket_options opt = {
+		.max_bytes = g->init->max_bytes + POLITE_BYTES,
+		.secret_key = g->init->secret_key,
+		.domain = domain,
+	};
+	enum cw_status st;
+
+	*bound = "";
+	if (endpoint[0] == '\0' &&
+	    (kind != CW_SOCK_PULL || g->init->nconnect == 0))
+		return CW_OK;
+	if (endpoint[0] != '\0' &&
+	    (st = check_local(g->init, endpoint, err)) != CW_OK)
+		return st;
+	if ((st = cw_socket_open(g->net, kind, &opt, out, err)) != CW_OK)
+		return st;
+	if (endpoint[0] == '\0')
+		return CW_OK;
+	return cw_socket_bind(*out, endpoint, a, bound, err);
+}
+
+static enum cw_status
+open_zap(struct cw_gate *g, struct cw_arena *a, struct cw_err *err)
+{
+	const struct cw_socket_options opt = { 0 };
+	const char *bound;
+	enum cw_status st;
+
+	if (g->init->secret_key[0] == '\0')
+		return CW_OK;
+	st = cw_socket_open(g->net, CW_SOCK_ZAP, &opt, &g->zap, err);
+	if (st != CW_OK)
+		return st;
+	return cw_socket_bind(g->zap, CW_ZAP_ENDPOINT, a, &bound, err);
+}
+
+static enum cw_status
+connect_pull(struct cw_gate *g, struct cw_arena *a, struct cw_err *err)
+{
+	for (uint32_t i = 0; i < g->init->nconnect; i++) {
+		const char *numeric;
+		enum cw_status st;
+
+		st = cw_endpoint_numeric(g->init->connect[i], a, &numeric,
+		    err);
+		if (st == CW_OK)
+			st = cw_socket_connect(g->pull, numeric, err);
+		if (st != CW_OK)
+			return st;
+	}
+	return CW_OK;
+}
+
+static enum cw_status
+open_arenas(struct cw_gate *g, struct cw_err *err)
+{
+	enum cw_status st;
+
+	/* A packed request, and a reply's strings. */
+	st = cw_arena_open(2 * (size_t)(g->init->max_bytes + POLITE_BYTES) +
+	    ((size_t)64 << 20), &g->scratch, err);
+	for (int i = 0; i < 2 && st == CW_OK; i++)
+		st = cw_arena_open(KEYS_BYTES, &g->keys[i], err);
+	return st;
+}
+
+enum cw_status
+cw_gate_open(const struct cw_gate_init *init, struct cw_arena *a,
+    struct cw_uplink *uplink, struct cw_gate **out,
+    struct cw_gate_ready *ready, struct cw_err *err)
+{
+	struct cw_gate *g = cw_xalloc(1, sizeof(*g));
+	enum cw_status st;
+
+	g->magic = GATE_MAGIC;
+	g->init = init;
+	g->uplink = uplink;
+	g->clients = init->clients;
+	g->nclients = init->nclients;
+	g->routes = cw_routes_open(ROUTES);
+	if ((st = open_arenas(g, err)) != CW_OK ||
+	    (st = cw_net_open(&g->net, err)) != CW_OK ||
+	    (st = open_zap(g, a, err)) != CW_OK ||
+	    (st = open_bound(g, CW_SOCK_ROUTER, CW_DOMAIN_SUBMIT,
+	    init->submit, a, &g->submit, &ready->submit, err)) != CW_OK ||
+	    (st = open_bound(g, CW_SOCK_PULL, CW_DOMAIN_PULL,
+	    init->pull, a, &g->pull, &ready->pull, err)) != CW_OK ||
+	    (st = open_bound(g, CW_SOCK_PUB, CW_DOMAIN_PUB,
+	    init->pub, a, &g->pub, &ready->pub, err)) != CW_OK ||
+	    (st = connect_pull(g, a, err)) != CW_OK) {
+		cw_gate_close(&g);
+		return st;
+	}
+	*out = g;
+	return CW_OK;
+}
+
+void
+cw_gate_close(struct cw_gate **g)
+{
+	if (*g == NULL)
+		return;
+	CW_CHECK_OBJ(*g, GATE_MAGIC);
+	cw_socket_close(&(*g)->submit);
+	cw_socket_close(&(*g)->pull);
+	cw_socket_close(&(*g)->pub);
+	cw_socket_close(&(*g)->zap);
+	cw_net_close(&(*g)->net);
+	cw_arena_close(&(*g)->scratch);
+	cw_arena_close(&(*g)->keys[0]);
+	cw_arena_close(&(*g)->keys[1]);
+	(*g)->magic = 0;
+	*g = NULL;	/* the struct itself lives as long as the process */
+}
+
+/* ===== to peers ======================================================== */
+
+/* An answer to a client, if it is still there. */
+static void
+answer(struct cw_gate *g, struct cw_route *r, enum cw_answer what,
+    const char *json, const struct cw_bytes *parts, uint32_t nparts)
+{
+	const char *name = cw_answer_name(what);
+	struct cw_bytes f[5 + CW_PARTS_MAX];
+	size_t n = 0;
+	enum cw_status st;
+
+	CW_CHECK(nparts <= CW_PARTS_MAX);
+	f[n++] = (struct cw_bytes){ r->identity, r->nidentity };
+	if (r->delimiter)
+		f[n++] = (struct cw_bytes){ "", 0 };
+	f[n++] = (struct cw_bytes){ CW_WIRE_VERSION, strlen(CW_WIRE_VERSION) };
+	f[n++] = (struct cw_bytes){ name, strlen(name) };
+	f[n++] = (struct cw_bytes){ json, strlen(json) };
+	for (uint32_t i = 0; i < nparts; i++)
+		f[n++] = parts[i];
+	st = cw_socket_send(g->submit, f, n);
+	if (st == CW_OK) {
+		g->stats.replies++;
+		return;
+	}
+	g->stats.dropped_replies++;
+	if (st == CW_E_NOT_FOUND)
+		cw_routes_forget(g->routes, r);
+}
+
+static void
+reject(struct cw_gate *g, struct cw_route *r, const char *id,
+    enum cw_status code, const char *why)
+{
+	g->stats.rejected++;
+	if (r != NULL)
+		answer(g, r, CW_A_REJECTED,
+		    cw_message_rejected(g->scratch, id, code, why), NULL, 0);
+}
+
+static void
+busy(struct cw_gate *g, struct cw_route *r, const char *id)
+{
+	g->stats.busy++;
+	if (r != NULL)
+		answer(g, r, CW_A_BUSY, cw_message_busy(g->scratch, id,
+		    g->init->retry_ms), NULL, 0);
+}
+
+/* ===== from peers ====================================================== */
+
+/* Does the supervisor keep up?  One image is always let through. */
+static bool
+full_for(const struct cw_gate *g, size_t nimage)
+{
+	const size_t waiting = cw_uplink_pending(g->uplink);
+
+	return waiting > 0 &&
+	    waiting + nimage + FIELDS_BYTES > g->init->pending_bytes;
+}
+
+/* May this client say this?  Without CURVE everybody local may, but reload. */
+static bool
+allowed(const struct cw_gate *g, const struct cw_request *q)
+{
+	static const uint32_t any_of[CW_VERBS] = {
+		[CW_V_SUBMIT] = CW_R_SUBMIT,
+		[CW_V_GET] = CW_R_SUBMIT | CW_R_WATCH,
+		[CW_V_CANCEL] = CW_R_SUBMIT,
+		[CW_V_PING] = CW_R_SUBMIT | CW_R_WATCH | CW_R_RELOAD,
+		[CW_V_RELOAD] = CW_R_RELOAD,
+	};
+
+	if (g->zap == NULL)
+		return q->verb != CW_V_RELOAD;
+	return q->client < g->nclients &&
+	    (g->clients[q->client].rights & any_of[q->verb]) != 0;
+}
+
+static void
+pass_on(struct cw_gate *g, struct cw_route *r, const struct cw_request *q)
+{
+	struct cw_frame f = { .type = CW_F_GATE_REQUEST,
+	    .id = r != NULL ? r->number : 0 };
+	const char *id = q->has_job ? q->job.id : "";
+	struct cw_pack w;
+
+	if ((q->verb == CW_V_SUBMIT && g->paused) ||
+	    full_for(g, q->job.nimage)) {
+		busy(g, r, id);
+		return;
+	}
+	cw_pack_init(&w, g->scratch, q->job.nimage + FIELDS_BYTES);
+	cw_request_pack(q, &w);
+	if (!cw_pack_ok(&w)) {
+		reject(g, r, id, CW_E_LIMIT, "message too large to pass on");
+		return;
+	}
+	f.body = w.p;
+	f.len = (uint32_t)w.len;
+	if (!cw_uplink_put(g->uplink, &f))
+		busy(g, r, id);
+}
+
+static void
+take_message(struct cw_gate *g, const struct cw_multipart *m, bool routed)
+{
+	struct cw_route *r = NULL;
+	struct cw_message msg;
+	enum cw_status st;
+	struct cw_err err;
+
+	g->stats.messages++;
+	st = cw_message_read(m, routed, g->init->max_bytes, g->scratch, &msg,
+	    &err);
+	if (msg.identity.n > 0) {
+		r = cw_routes_learn(g->routes, msg.identity.p, msg.identity.n);
+		r->delimiter = msg.delimiter;
+	}
+	if (st == CW_OK && r == NULL && msg.request.verb != CW_V_SUBMIT)
+		st = cw_err_set(&err, CW_E_FORMAT, "nobody to answer");
+	if (st != CW_OK) {
+		g->stats.malformed++;
+		reject(g, r, msg.id, st, err.text);
+		return;
+	}
+	if (g->zap != NULL)
+		msg.request.client = cw_zap_client(g->clients, g->nclients,
+		    m->user);
+	if (!allowed(g, &msg.request))
+		reject(g, r, msg.id, CW_E_UNSUPPORTED, "this takes a CURVE "
+		    "key that has the right to it");
+	else if (msg.request.verb == CW_V_PING)
+		answer(g, r, CW_A_PONG, "{}", NULL, 0);
+	else
+		pass_on(g, r, &msg.request);
+}
+
+static enum cw_status
+read_peers(struct cw_gate *g, struct cw_socket *s, bool routed,
+    struct cw_err *err)
+{
+	struct cw_multipart m;
+
+	for (int i = 0; i < TURN_MESSAGES; i++) {
+		const enum cw_status st = cw_socket_recv(s, &m, err);
+
+		if (st != CW_OK)
+			return st == CW_E_BUSY ? CW_OK : st;
+		take_message(g, &m, routed);
+		cw_multipart_done(&m);
+		cw_arena_reset(g->scratch, SCRATCH_KEEP);
+		if (!routed && full_for(g, g->init->max_bytes))
+			return CW_OK;
+	}
+	return CW_OK;
+}
+
+static enum cw_status
+read_zap(struct cw_gate *g, struct cw_err *err)
+{
+	struct cw_multipart m;
+
+	for (int i = 0; i < TURN_MESSAGES; i++) {
+		const enum cw_status st = cw_socket_recv(g->zap, &m, err);
+		bool granted = true;
+
+		if (st != CW_OK)
+			return st == CW_E_BUSY ? CW_OK : st;
+		(void)cw_zap_answer(g->zap, &m, g->clients, g->nclients,
+		    &granted);
+		if (!granted)
+			g->stats.auth_refused++;
+		cw_multipart_done(&m);
+	}
+	return CW_OK;
+}
+
+/* ===== from the supervisor ============================================= */
+
+static enum cw_status
+on_reply(struct cw_gate *g, const struct cw_frame *f, struct cw_unpack *u,
+    struct cw_err *err)
+{
+	struct cw_route *r = cw_routes_find(g->routes, f->id);
+	struct cw_reply m;
+	enum cw_status st;
+
+	if ((st = cw_reply_unpack(u, g->scratch, &m, err)) != CW_OK)
+		return st;
+	if (r == NULL || g->submit == NULL)
+		g->stats.dropped_replies++;
+	else
+		answer(g, r, m.answer, m.json, m.parts, m.nparts);
+	return CW_OK;
+}
+
+static enum cw_status
+on_publish(struct cw_gate *g, struct cw_unpack *u, struct cw_err *err)
+{
+	const char *name = cw_answer_name(CW_A_VERDICT);
+	struct cw_publish m;
+	enum cw_status st;
+
+	if ((st = cw_publish_unpack(u, g->scratch, &m, err)) != CW_OK)
+		return st;
+	if (g->pub == NULL)
+		return CW_OK;
+
+	const struct cw_bytes f[] = {
+		{ m.topic, strlen(m.topic) },
+		{ CW_WIRE_VERSION, strlen(CW_WIRE_VERSION) },
+		{ name, strlen(name) }, { m.json, strlen(m.json) },
+	};
+	if (cw_socket_send(g->pub, f, CW_COUNT(f)) == CW_OK)
+		g->stats.published++;
+	return CW_OK;
+}
+
+/* A second GATE_INIT brings a new list of clients and nothing else. */
+static enum cw_status
+on_clients(struct cw_gate *g, struct cw_unpack *u, struct cw_err *err)
+{
+	struct cw_arena *fresh = g->keys[1];
+	struct cw_gate_init m;
+	enum cw_status st;
+
+	cw_arena_reset(fresh, 0);
+	if ((st = cw_gate_init_unpack(u, fresh, &m, err)) != CW_OK)
+		return st;
+	g->clients = m.clients;
+	g->nclients = m.nclients;
+	g->keys[1] = g->keys[0];
+	g->keys[0] = fresh;
+	cw_log(CW_LOG_NOTICE, "clients n=%u", m.nclients);
+	return CW_OK;
+}
+
+static enum cw_status
+dispatch(struct cw_gate *g, const struct cw_frame *f, struct cw_err *err)
+{
+	struct cw_unpack u;
+
+	cw_unpack_init(&u, f->body, f->len);
+	switch (f->type) {
+	case CW_F_GATE_REPLY:
+		return on_reply(g, f, &u, err);
+	case CW_F_GATE_PUBLISH:
+		return on_publish(g, &u, err);
+	case CW_F_GATE_PAUSE:
+		g->paused = cw_get_u8(&u) != 0;
+		return CW_OK;
+	case CW_F_GATE_INIT:
+		return on_clients(g, &u, err);
+	default:
+		return cw_err_set(err, CW_E_FORMAT, "%s frame from the "
+		    "supervisor", cw_frame_name(f->type));
+	}
+}
+
+static enum cw_status
+read_supervisor(struct cw_gate *g, struct cw_err *err)
+{
+	struct cw_frame f;
+	enum cw_status st;
+
+	if ((st = cw_uplink_fill(g->uplink, err)) != CW_OK)
+		return st;
+	while ((st = cw_uplink_next(g->uplink, &f, err)) == CW_OK) {
+		st = dispatch(g, &f, err);
+		cw_arena_reset(g->scratch, SCRATCH_KEEP);
+		if (st != CW_OK)
+			return st;
+	}
+	return st == CW_E_BUSY ? CW_OK : st;
+}
+
+/* ===== once a second =================================================== */
+
+static void
+say_bad_peers(struct cw_gate *g, uint64_t now)
+{
+	const struct cw_gate_stats *s = &g->stats, *was = &g->said;
+
+	if (now < g->say_at || (s->malformed == was->malformed &&
+	    s->auth_refused == was->auth_refused &&
+	    s->dropped_replies == was->dropped_replies))
+		return;
+	cw_log(CW_LOG_NOTICE, "peers malformed=%" PRIu64 " refused=%" PRIu64
+	    " dropped_replies=%" PRIu64, s->malformed - was->malformed,
+	    s->auth_refused - was->auth_refused,
+	    s->dropped_replies - was->dropped_replies);
+	g->said = *s;
+	g->say_at = now + QUIET_MS;
+}
+
+static enum cw_status
+tick(struct cw_gate *g, uint64_t now, struct cw_err *err)
+{
+	const struct mallinfo2 heap = mallinfo2();
+	struct cw_frame f = { .type = CW_F_GATE_STATS };
+	struct cw_pack w;
+
+	g->tick_at = now + TICK_MS;
+	if (heap.uordblks + heap.hblkhd > HOARD_BYTES)
+		return cw_err_set(err, CW_E_LIMIT, "peers' messages fill %zu "
+		    "bytes; want at most %zu", heap.uordblks + heap.hblkhd,
+		    HOARD_BYTES);
+	g->stats.clients = cw_routes_count(g->routes);
+	say_bad_peers(g, now);
+	if (memcmp(&g->stats, &g->told, sizeof(g->stats)) == 0)
+		return CW_OK;
+	cw_pack_init(&w, g->scratch, sizeof(g->stats));
+	cw_gate_stats_pack(&g->stats, &w);
+	f.body = w.p;
+	f.len = (uint32_t)w.len;
+	if (cw_pack_ok(&w) && cw_uplink_put(g->uplink, &f))
+		g->told = g->stats;
+	cw_arena_reset(g->scratch, SCRATCH_KEEP);
+	return CW_OK;
+}
+
+/* ===== the loop ======================================================== */
+
+static enum cw_status
+turn(struct cw_gate *g, struct cw_err *err)
+{
+	enum { CHANNEL, SUBMIT, PULL, ZAP, ITEMS };
+	struct cw_socket *const socks[ITEMS] = { NULL, g->submit, g->pull,
+	    g->zap };
+	struct cw_wait item[ITEMS] = { 0 }, *at[ITEMS] = { 0 };
+	enum cw_status st = CW_OK;
+	uint64_t now = cw_now_ms();
+	size_t n = 1;
+
+	item[0] = (struct cw_wait){ .fd = g->uplink->fd, .want_read = true,
+	    .want_write = cw_uplink_pending(g->uplink) > 0 };
+	at[CHANNEL] = &item[0];
+	for (int i = SUBMIT; i < ITEMS; i++) {
+		if (socks[i] == NULL || (i == PULL && (g->paused ||
+		    full_for(g, g->init->max_bytes))))
+			continue;
+		at[i] = &item[n++];
+		at[i]->sock = socks[i];
+		at[i]->want_read = true;
+	}
+	st = cw_sockets_wait(item, n,
+	    now < g->tick_at ? (int)(g->tick_at - now) : 0, err);
+	if (st == CW_OK && at[CHANNEL]->readable)
+		st = read_supervisor(g, err);
+	if (st == CW_OK && at[ZAP] != NULL && at[ZAP]->readable)
+		st = read_zap(g, err);
+	if (st == CW_OK && at[SUBMIT] != NULL && at[SUBMIT]->readable)
+		st = read_peers(g, g->submit, true, err);
+	if (st == CW_OK && at[PULL] != NULL && at[PULL]->readable &&
+	    !g->paused)
+		st = read_peers(g, g->pull, false, err);
+	if (st == CW_OK && (now = cw_now_ms()) >= g->tick_at)
+		st = tick(g, now, err);
+	return st == CW_OK ? cw_uplink_flush(g->uplink, err) : st;
+}
+
+enum cw_status
+cw_gate_run(struct cw_gate *g, struct cw_err *err)
+{
+	enum cw_status st;
+
+	CW_CHECK_OBJ(g, GATE_MAGIC);
+	while ((st = turn(g, err)) == CW_OK)
+		;
+	return st;
+}

@@ -1,0 +1,101 @@
+/*
+ * socket.h - libzmq behind the few calls the gate needs.
+ *
+ * Runs in: gate.  Never: logs, blocks (but in cw_sockets_wait and at closing).
+ *
+ * The only file that knows libzmq.  Every socket gets the same bounds here:
+ * linger, high-water marks, message size, handshake time, heartbeats and TCP
+ * keep-alive, so that no peer can hold memory or a descriptor for nothing.
+ */
+#ifndef CW_SOCKET_H
+#define CW_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/sha256.h"
+#include "base/status.h"
+
+#define CW_INPUT_PARTS	16u	/* frames of a message kept; more are counted */
+#define CW_Z85_KEY	41u	/* 40 characters and the NUL */
+#define CW_CURVE_KEY	32u	/* bytes */
+
+struct cw_net;			/* opaque: the library with its threads */
+struct cw_socket;		/* opaque */
+
+enum cw_socket_kind {
+	CW_SOCK_ROUTER,		/* submit: replies name their peer */
+	CW_SOCK_PULL,
+	CW_SOCK_PUB,
+	CW_SOCK_ZAP,		/* in-process authentication requests */
+};
+
+struct cw_socket_options {
+	uint64_t	 max_bytes;	/* of one frame; a peer sending more is
+					   disconnected */
+	const char	*secret_key;	/* Z85; "" or NULL: no CURVE */
+	const char	*domain;	/* what a ZAP request calls this socket */
+};
+
+/* One message received: a frame each, borrowed until cw_multipart_done. */
+struct cw_multipart {
+	struct cw_bytes	 part[CW_INPUT_PARTS];
+	size_t		 n;		/* frames kept */
+	size_t		 total;		/* frames sent, may be more */
+	const char	*user;		/* ZAP user id, "" when none */
+	/* room for the library's own message structs */
+	_Alignas(8) unsigned char room[CW_INPUT_PARTS][64];
+};
+
+/* One thing to wait for: a socket, or a descriptor where sock is NULL. */
+struct cw_wait {
+	struct cw_socket *sock;
+	int		 fd;
+	bool		 want_read, want_write;
+	bool		 readable, writable;	/* answers */
+};
+
+CW_MUST_USE enum cw_status cw_net_open(struct cw_net **out,
+    struct cw_err *err);
+/* Waits for what lingers, half a second at most; NULL is fine. */
+void cw_net_close(struct cw_net **net);
+
+/* owned: cw_socket_close it before its net. */
+CW_MUST_USE enum cw_status cw_socket_open(struct cw_net *net,
+    enum cw_socket_kind kind, const struct cw_socket_options *opt,
+    struct cw_socket **out, struct cw_err *err);
+void cw_socket_close(struct cw_socket **s);
+
+/* *bound: the endpoint with wildcards resolved, in the arena. */
+CW_MUST_USE enum cw_status cw_socket_bind(struct cw_socket *s,
+    const char *endpoint, struct cw_arena *a, const char **bound,
+    struct cw_err *err);
+CW_MUST_USE enum cw_status cw_socket_connect(struct cw_socket *s,
+    const char *endpoint, struct cw_err *err);
+
+/*
+ * The next message, if there is one.  CW_E_BUSY: none now.  CW_E_SYSTEM: the
+ * socket is of no use any more.  On CW_OK the caller ends with
+ * cw_multipart_done.
+ */
+CW_MUST_USE enum cw_status cw_socket_recv(struct cw_socket *s,
+    struct cw_multipart *m, struct cw_err *err);
+void cw_multipart_done(struct cw_multipart *m);
+
+/*
+ * Send n parts as one message, or nothing.  CW_E_BUSY: the peer's queue is
+ * full; CW_E_NOT_FOUND: a ROUTER's peer (part 0) is gone.
+ */
+CW_MUST_USE enum cw_status cw_socket_send(struct cw_socket *s,
+    const struct cw_bytes *parts, size_t n);
+
+/* Wait for any item, timeout_ms at most.  Interruption counts as time-out. */
+CW_MUST_USE enum cw_status cw_sockets_wait(struct cw_wait *items, size_t n,
+    int timeout_ms, struct cw_err *err);
+
+/* Bytes of a CURVE key as people write them. */
+void cw_z85_key(const uint8_t key[CW_CURVE_KEY], char out[CW_Z85_KEY]);
+
+#endif /* CW_SOCKET_H */

@@ -1,0 +1,75 @@
+/*
+ * zap.c - see zap.h.
+ *
+ * Request, as a ROUTER receives it:
+ *	peer, "", version, request id, domain, address, routing id,
+ *	mechanism, credentials (CURVE: the 32 bytes of the client's key)
+ * Reply:
+ *	peer, "", version, request id, status, text, user id, metadata
+ */
+#include "gate/zap.h"
+
+#include <string.h>
+
+enum { PEER, EMPTY, VERSION, REQUEST, DOMAIN, ADDRESS, ROUTING, MECHANISM,
+    CREDENTIALS, REQUEST_PARTS };
+
+static bool
+is(const struct cw_bytes *b, const char *s)
+{
+	return b->n == strlen(s) && memcmp(b->p, s, b->n) == 0;
+}
+
+uint32_t
+cw_zap_client(const struct cw_curve_client *clients, uint32_t n,
+    const char *key)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (strcmp(clients[i].key, key) == 0)
+			return i;
+	return ~0u;
+}
+
+static uint32_t
+rights_wanted(const struct cw_bytes *domain)
+{
+	if (is(domain, CW_DOMAIN_SUBMIT))
+		return CW_R_SUBMIT | CW_R_WATCH | CW_R_RELOAD;
+	if (is(domain, CW_DOMAIN_PULL))
+		return CW_R_SUBMIT;
+	if (is(domain, CW_DOMAIN_PUB))
+		return CW_R_WATCH;
+	return 0;
+}
+
+bool
+cw_zap_answer(struct cw_socket *zap, const struct cw_multipart *m,
+    const struct cw_curve_client *clients, uint32_t n, bool *granted)
+{
+	const struct cw_bytes *q = m->part;
+	const char *status, *text;
+	char key[CW_Z85_KEY] = "";
+	uint32_t who = ~0u;
+
+	if (m->total < REQUEST_PARTS - 1 || q[EMPTY].n != 0 ||
+	    !is(&q[VERSION], "1.0"))
+		return false;
+	if (m->total == REQUEST_PARTS && is(&q[MECHANISM], "CURVE") &&
+	    q[CREDENTIALS].n == CW_CURVE_KEY) {
+		cw_z85_key(q[CREDENTIALS].p, key);
+		who = cw_zap_client(clients, n, key);
+	}
+	*granted = who != ~0u &&
+	    (clients[who].rights & rights_wanted(&q[DOMAIN])) != 0;
+	status = *granted ? "200" : "400";
+	text = *granted ? "OK" : who == ~0u ? "unknown key" : "no such right";
+	if (!*granted)
+		key[0] = '\0';
+
+	const struct cw_bytes reply[] = {
+		q[PEER], { "", 0 }, q[VERSION], q[REQUEST],
+		{ status, strlen(status) }, { text, strlen(text) },
+		{ key, strlen(key) }, { "", 0 },
+	};
+	return cw_socket_send(zap, reply, CW_COUNT(reply)) == CW_OK;
+}

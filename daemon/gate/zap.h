@@ -1,0 +1,37 @@
+/*
+ * zap.h - who may come in: ZAP 1.0 requests of CURVE handshakes.
+ *
+ * Runs in: gate.  Never: logs.
+ *
+ * The library asks once per handshake.  Only the CURVE mechanism is granted;
+ * the domain of the socket says which right the key must have.  The key is
+ * passed on as the user id of every message of that peer, so a right that was
+ * taken away counts from the next message on.
+ */
+#ifndef CW_ZAP_H
+#define CW_ZAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "format/gate_msg.h"
+#include "gate/socket.h"
+
+#define CW_ZAP_ENDPOINT	"inproc://zeromq.zap.01"
+#define CW_DOMAIN_SUBMIT "submit"	/* any right: verbs are checked later */
+#define CW_DOMAIN_PULL	"pull"		/* submit */
+#define CW_DOMAIN_PUB	"pub"		/* watch */
+
+/* Index of a Z85 key among the clients, or ~0u. */
+uint32_t cw_zap_client(const struct cw_curve_client *clients, uint32_t n,
+    const char *key);
+
+/*
+ * Answer one request on the ZAP socket.  *granted says how.  false: the
+ * message was no ZAP request, or its peer is gone; a handshake without an
+ * answer times out.
+ */
+bool cw_zap_answer(struct cw_socket *zap, const struct cw_multipart *m,
+    const struct cw_curve_client *clients, uint32_t n, bool *granted);
+
+#endif /* CW_ZAP_H */
