@@ -428,6 +428,13 @@ read_category(struct cw_policy_read *r, const struct cw_yaml *n,
 		    "category %s has no threshold for %s; want thresholds: "
 		    "{review: ..., block: ...} here or in the policy", c->id,
 		    given & 1u ? "block" : "review");
+	/* Inherited ones may be in another unit than a calibrated score. */
+	if (st == CW_OK && ((double)c->thresholds.review < lo ||
+	    (double)c->thresholds.block > hi))
+		return cw_yaml_err(r->err, &n->at,
+		    "category %s: thresholds %g and %g do not fit its score; "
+		    "want %g to %g", c->id, (double)c->thresholds.review,
+		    (double)c->thresholds.block, lo, hi);
 	return st;
 }
 
