@@ -32,7 +32,7 @@ clipwardd_L	= -levent -lyaml -lsqlite3 -ljansson -lsystemd -lcrypto -ldl -lm
 gate_O		= $(call src,base format gate)
 gate_L		= -lzmq -ljansson -lseccomp -lcrypto -lm
 worker_O	= $(call src,base format model worker)
-worker_L	= -lturbojpeg -lopenblas -ljansson -lutf8proc -lseccomp -lpng \
+worker_L	= -lturbojpeg -ljpeg -lopenblas -ljansson -lutf8proc -lseccomp -lpng \
 		  -lcrypto -ldl -lm
 clipward_O	= $(call src,base format conf cli)
 clipward_L	= -lyaml -ljansson -lzmq -lcrypto -lm

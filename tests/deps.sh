@@ -10,7 +10,7 @@ packages() {
 	case $1 in
 	build)
 		echo build-essential pkg-config libevent-dev libzmq3-dev \
-		    libturbojpeg0-dev libopenblas-dev libyaml-dev \
+		    libturbojpeg0-dev libjpeg62-turbo-dev libopenblas-dev libyaml-dev \
 		    libsqlite3-dev libjansson-dev libutf8proc-dev \
 		    libseccomp-dev libpng-dev libwebp-dev libgif-dev \
 		    libsystemd-dev libssl-dev

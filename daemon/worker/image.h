@@ -37,13 +37,24 @@ struct cw_image {
  *		"too_large", "too_many_pixels", "too_many_scans", "too_slow",
  *		"unknown_format", "unsupported"; static storage.
  *
- * Every limit is checked from the header, before memory is taken.  Several
- * frames: cw_decode_frames gives the first and others spread evenly, at most
- * limits->frames of them.
+ * Every limit is checked from the header, before memory is taken, and the CPU
+ * time between rows: the sandbox has to let clock_gettime through (the CPU
+ * clock is a real system call).  A file that ends early is an error, never a
+ * half-grey picture.  CW_E_FORMAT, CW_E_LIMIT or CW_E_UNSUPPORTED by code.
  */
 CW_MUST_USE enum cw_status cw_decode(const uint8_t *bytes, size_t n,
     const struct cw_limits *limits, int want, struct cw_arena *a,
     struct cw_image *out, const char **code, struct cw_err *err);
+
+/*
+ * The same for animations: the first frame and others spread evenly up to the
+ * last, at most max_frames (and limits->frames) of them, each as a viewer
+ * would show it.  *frames is [*nframes] in the arena; a still has one.
+ */
+CW_MUST_USE enum cw_status cw_decode_frames(const uint8_t *bytes, size_t n,
+    const struct cw_limits *limits, int want, uint32_t max_frames,
+    struct cw_arena *a, struct cw_image **frames, int *nframes,
+    const char **code, struct cw_err *err);
 
 /*
  * Which squares to look at, in order; the first is always the reference's
