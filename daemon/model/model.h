@@ -91,6 +91,7 @@ const char *cw_model_token_text(const struct cw_model *m, int id,
  */
 struct cw_trace {
 	int	 Lk, T, W, H;
+	int	 read;		/* index of the read token in T */
 	float	*v;		/* [Lk][T][W] values, bias included, per head slices */
 	float	*att;		/* [Lk][H][T] read row of the probabilities */
 	float	*mean_att;	/* [L][T][T] head mean, or NULL (rollout only) */
