@@ -95,6 +95,7 @@ put_scores(struct cw_pack *w, const struct cw_result *res,
 		cw_put_u32(w, (uint32_t)v->y);
 		cw_put_u32(w, (uint32_t)v->w);
 		cw_put_u32(w, (uint32_t)v->h);
+		cw_put_u32(w, v->frame);
 	}
 	cw_put_u32(w, res->embed);
 	cw_put_floats(w, res->embeds, (size_t)res->nviews * res->embed);
@@ -291,6 +292,7 @@ get_scores(struct cw_unpack *r, const struct cw_policy_set *set,
 		v->y = get_coord(r);
 		v->w = get_coord(r);
 		v->h = get_coord(r);
+		v->frame = cw_get_below(r, COORD_MAX);
 	}
 	res->embed = cw_get_below(r, CW_EMBED_MAX + 1);
 	res->embeds = get_numbers(r, a, (size_t)res->nviews * res->embed);

@@ -45,6 +45,7 @@ struct cw_view {
 	enum cw_view_kind	 kind;
 	enum cw_background	 background;
 	int32_t			 x, y, w, h;
+	uint32_t		 frame;		/* of an animation, from 0 */
 };
 
 /* Where a category's score came from. */

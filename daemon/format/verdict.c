@@ -227,6 +227,8 @@ views_json(const struct cw_result *res)
 			    cw_background_name(v->background));
 		json_object_set_new(o, "crop",
 		    rectangle(v->x, v->y, v->w, v->h));
+		if (v->frame > 0)
+			set_int(o, "frame", v->frame);
 		json_array_append_new(list, o);
 	}
 	return list;
