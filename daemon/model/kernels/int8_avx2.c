@@ -27,5 +27,6 @@ supported(void)
 }
 
 const struct cw_kernel cw_int8_avx2 = {
-	"avx2", true, supported, int8_packed_bytes, int8_pack, int8_apply
+	"avx2", true, N, supported, int8_packed_bytes,
+	int8_pack, int8_apply
 };

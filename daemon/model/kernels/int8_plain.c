@@ -24,5 +24,6 @@ supported(void)
 }
 
 const struct cw_kernel cw_int8_plain = {
-	"plain", true, supported, int8_packed_bytes, int8_pack, int8_apply
+	"plain", true, N, supported, int8_packed_bytes,
+	int8_pack, int8_apply
 };
