@@ -1,0 +1,28 @@
+/*
+ * artifacts.h - pictures that a job asked for beside its result.
+ *
+ * Runs in: worker, inside its sandbox.
+ */
+#ifndef CW_ARTIFACTS_H
+#define CW_ARTIFACTS_H
+
+#include "base/status.h"
+#include "worker/worker.h"
+
+/*
+ * Send an ARTIFACT frame for each picture: one overlay (and one plot of
+ * curves) per map, named after its category; one redacted and one inverted
+ * picture, made of the regions of everything flagged.  A picture that can't be
+ * made is left out with a line in the log; only a broken channel is an error.
+ */
+CW_MUST_USE enum cw_status cw_artifacts_send(struct cw_worker *w,
+    struct cw_task *t, struct cw_err *err);
+
+/*
+ * The margin at which a score reaches a threshold: where a map's caption puts
+ * the line.  NaN when there is none (a threshold of 0 or 1).
+ */
+double cw_artifacts_margin_at(const struct cw_policy *p,
+    const struct cw_category *c, const char *model, float threshold);
+
+#endif /* CW_ARTIFACTS_H */
