@@ -175,12 +175,15 @@ block_run(const struct cw_encoder_weights *e, int l, const struct cw_run *r)
 	keep_rest(r, W, k);
 	cw_layernorm(r->x, rows, W, W, b->ln1.w, b->ln1.b, e->eps, r->norm,
 	    W);
-	cw_linear_apply(&b->q, out, r->norm + skip, ld, wide + 3 * skip,
-	    3 * ld, CW_ACT_NONE, NULL, r->scratch);
-	cw_linear_apply(&b->k, rows, r->norm, W, wide + W, 3 * W, CW_ACT_NONE,
-	    NULL, r->scratch);
-	cw_linear_apply(&b->v, rows, r->norm, W, wide + 2 * W, 3 * W,
-	    CW_ACT_NONE, NULL, r->scratch);
+	if (last) {
+		cw_linear_apply(&b->q, out, r->norm + skip, ld,
+		    wide + 3 * skip, 3 * ld, CW_ACT_NONE, NULL, r->scratch);
+		cw_linear_apply(&b->kv, rows, r->norm, W, wide + W, 3 * W,
+		    CW_ACT_NONE, NULL, r->scratch);
+	} else {
+		cw_linear_apply(&b->qkv, rows, r->norm, W, wide, 3 * W,
+		    CW_ACT_NONE, NULL, r->scratch);
+	}
 	attention(e, l, first, n, r, mix);
 	cw_linear_apply(&b->out, out, mix, W, x, ld, CW_ACT_NONE, x,
 	    r->scratch);

@@ -54,8 +54,8 @@ fill_info(struct cw_model *m, const char *dir, const char *sha256)
 	i->vocab = c->vocab;
 	i->logit_scale = m->weights.logit_scale;
 	i->pixels = c->pixels;
-	i->precision = "fp32";
-	i->kernel = "openblas";
+	i->precision = m->kernel->int8 ? "int8" : "fp32";
+	i->kernel = m->kernel->name;
 	for (size_t k = 0; k < m->files.ntensors; k++)
 		if (m->files.tensors[k].dtype != CW_DTYPE_OTHER)
 			i->parameters += m->files.tensors[k].count;
@@ -68,11 +68,12 @@ fill_info(struct cw_model *m, const char *dir, const char *sha256)
 }
 
 static enum cw_status
-check_options(const struct cw_model_opts *o, struct cw_err *err)
+choose_kernel(const struct cw_model_opts *o, const struct cw_kernel **out,
+    struct cw_err *err)
 {
 	const char *kernel = o->kernel != NULL ? o->kernel : "";
 
-	if (cw_kernel_find(kernel, o->int8) == NULL)
+	if ((*out = cw_kernel_find(kernel, o->int8)) == NULL)
 		return cw_err_set(err, CW_E_CONFIG, "no kernel \"%s\" for %s "
 		    "on this CPU", kernel, o->int8 ? "int8" : "fp32");
 	return CW_OK;
@@ -115,11 +116,12 @@ cw_model_open(const char *dir, const struct cw_model_opts *opts,
     struct cw_model **out, struct cw_err *err)
 {
 	struct cw_arena *tables = NULL, *boot = NULL;
+	const struct cw_kernel *kernel;
 	struct cw_model *m;
 	enum cw_status st;
 	int dirfd;
 
-	if ((st = check_options(opts, err)) != CW_OK)
+	if ((st = choose_kernel(opts, &kernel, err)) != CW_OK)
 		return st;
 	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dirfd == -1) {
@@ -135,14 +137,20 @@ cw_model_open(const char *dir, const struct cw_model_opts *opts,
 	m = cw_arena_zalloc(tables, 1, sizeof(*m));
 	m->magic = CW_MODEL_MAGIC;
 	m->tables = tables;
+	m->kernel = kernel;
 	st = load_parts(m, dirfd, dir, boot, err);
 	cw_close(&dirfd);
+	if (st == CW_OK) {
+		fill_info(m, dir, opts->sha256);
+		st = cw_prepare(&m->weights, m->config.kind, kernel,
+		    m->info.sha256, opts->cache_dir != NULL ?
+		    opts->cache_dir : "", boot, &m->prepared, err);
+	}
 	cw_arena_close(&boot);
 	if (st != CW_OK) {
 		cw_model_close(&m);
 		return st;
 	}
-	fill_info(m, dir, opts->sha256);
 	*out = m;
 	return CW_OK;
 }
@@ -155,6 +163,7 @@ cw_model_close(struct cw_model **m)
 	if (*m == NULL)
 		return;
 	CW_CHECK_OBJ(*m, CW_MODEL_MAGIC);
+	cw_prepared_close(&(*m)->prepared);
 	cw_safetensors_close(&(*m)->files);
 	cw_arena_close(&(*m)->wide);
 	(*m)->magic = 0;

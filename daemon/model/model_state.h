@@ -8,6 +8,7 @@
 
 #include "model/model.h"
 #include "model/model_config.h"
+#include "model/prepare.h"
 #include "model/safetensors.h"
 #include "model/tokenizer.h"
 #include "model/towers.h"
@@ -22,6 +23,8 @@ struct cw_model {
 	struct cw_safetensors	 files;
 	struct cw_model_config	 config;
 	struct cw_weights	 weights;
+	const struct cw_kernel	*kernel;
+	struct cw_prepared	 prepared;	/* what weights point into */
 	struct cw_tokenizer	 tokenizer;
 	struct cw_model_info	 info;
 	struct cw_tap		 tap;
