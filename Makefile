@@ -74,6 +74,8 @@ $(B)/plugins/%.so: plugins/%.c
 
 export CW_SHARED ?= $(wildcard $(CURDIR)/../shared)
 export CW_BUILD = $(CURDIR)/$(B)
+# Debian's python3 has Debian's modules; another one may come first in PATH.
+export PATH := /usr/bin:$(PATH)
 TESTS	  = $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 NOTMAIN	  = $(filter-out %/main.o,$(call src,base format conf model worker \
 	    supervisor gate cli))
