@@ -220,14 +220,14 @@ main(int argc, char *argv[])
 	(void)signal(SIGPIPE, SIG_IGN);
 	cw_log_hook(cw_channel_log, &w.fd);
 	st = start(&w, started_ms, &err);
+	if (st == CW_OK)
+		st = loop(&w, &err);
+	else if (st != CW_E_CLOSED)
+		_exit(cw_channel_fatal(w.fd, st == CW_E_SYSTEM ? EX_OSERR :
+		    EX_CONFIG, err.text));
+	/* No farewells of libraries: OpenBLAS's would need a futex. */
 	if (st == CW_E_CLOSED)
-		return EX_OK;
-	if (st != CW_OK)
-		return cw_channel_fatal(w.fd, st == CW_E_SYSTEM ? EX_OSERR :
-		    EX_CONFIG, err.text);
-	st = loop(&w, &err);
-	if (st == CW_E_CLOSED)
-		return EX_OK;
+		_exit(EX_OK);
 	cw_log(CW_LOG_ERR, "worker ends: %s", err.text);
-	return EX_SOFTWARE;
+	_exit(EX_SOFTWARE);
 }

@@ -52,15 +52,13 @@ static const struct rule allowed[] = {
 	ANY(brk),			/* malloc in the decoders' libraries */
 	{ SCMP_SYS(mmap), 2, { NOEXEC, ANON } },
 	ANY(munmap),
-	ANY(mremap),			/* realloc of large blocks */
+	ANY(mremap),			/* realloc of large blocks (giflib) */
 	ANY(madvise),			/* arenas give pages back */
 	/* time: a virtual machine's clock, and the CPU time a decoder spends,
 	 * which the vDSO can't answer */
 	ANY(clock_gettime),
-	/* the end */
+	/* the end; no handler runs here, so no rt_sigreturn */
 	ANY(exit_group),
-	ANY(exit),
-	ANY(rt_sigreturn),
 #if defined(__SANITIZE_ADDRESS__)
 	/* a sanitizer's own bookkeeping and reports; never in a release */
 	ANY(mprotect), ANY(getpid), ANY(gettid), ANY(tgkill), ANY(futex),
