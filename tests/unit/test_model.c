@@ -1,0 +1,513 @@
+/*
+ * test_model.c - both towers against the values of the reference.
+ */
+#include "arrays.h"
+
+#include <sys/stat.h>
+
+/* The promise of the project, on unit vectors. */
+#define UNIT_TOLERANCE	2e-5
+#define COSINE		0.999999
+
+static void
+check_units(struct bench *b, const char *label, const float *got,
+    const float *want, size_t n)
+{
+	const size_t E = (size_t)b->i->E;
+
+	close_to(b, label, got, want, n * E, UNIT_TOLERANCE);
+	for (size_t r = 0; r < n; r++) {
+		double dot = 0;
+
+		for (size_t i = 0; i < E; i++)
+			dot += (double)got[r * E + i] * want[r * E + i];
+		if (!(dot >= COSINE))
+			fail_msg("%s: %s %zu: cosine %.8f", b->dir, label, r,
+			    dot);
+	}
+}
+
+static void
+images_agree(struct bench *b)
+{
+	const size_t E = (size_t)b->i->E;
+	const size_t batches[] = { 1, 2, 8 };
+	struct cw_err err = { "" };
+	size_t n, pix;
+	const float *x = pixels_of(b, &n), *want, *unit;
+	float *got = cw_arena_floats(b->a, n * E);
+	float *norm = cw_arena_floats(b->a, n);
+
+	want = floats(b, "image_embeds", n * E);
+	unit = units(b, want, n);
+	pix = 3 * (size_t)b->i->S * (size_t)b->i->S;
+	for (size_t k = 0; k < CW_COUNT(batches); k++) {
+		for (size_t at = 0; at < n; at += batches[k]) {
+			size_t B = n - at < batches[k] ? n - at : batches[k];
+
+			must(cw_model_encode_images(b->m, x + at * pix,
+			    (int)B, CW_WANT_EMBED, 0, b->a, got + at * E,
+			    norm + at, NULL, NULL, &err), &err);
+		}
+		check_units(b, "image", got, unit, n);
+		for (size_t i = 0; i < n * E; i++)
+			got[i] *= norm[i / E];
+		close_to(b, "image_embeds", got, want, n * E,
+		    tolerance(b, "image_embeds"));
+	}
+}
+
+static void
+test_images_embed_as_in_the_reference(void **state)
+{
+	(void)state;
+	each_model(images_agree);
+}
+
+static void
+texts_agree(struct bench *b)
+{
+	const size_t E = (size_t)b->i->E;
+	const size_t C = (size_t)b->i->text.tokens;
+	struct cw_err err = { "" };
+	size_t n;
+	const int *ids = array(b, "ids", sizeof(int), &n);
+	float *got, *unit;
+
+	n /= C;
+	unit = units(b, floats(b, "text_embeds", n * E), n);
+	got = cw_arena_floats(b->a, n * E);
+	for (size_t t = 0; t < n; t++)
+		must(cw_model_encode_text(b->m, ids + t * C, (int)C, b->a,
+		    got + t * E, NULL, 0, NULL, &err), &err);
+	check_units(b, "text", got, unit, n);
+}
+
+static void
+test_texts_embed_as_in_the_reference(void **state)
+{
+	(void)state;
+	each_model(texts_agree);
+}
+
+/* ---- intermediate tensors ---- */
+
+struct tapped {
+	struct bench	*b;
+	const float	*layers, *attention, *pool;
+	int		 seen;
+};
+
+/* "layer.2" -> 2 when the name begins with what, else -1 */
+static int
+numbered(const char *name, const char *what)
+{
+	size_t n = strlen(what);
+
+	return strncmp(name, what, n) == 0 && name[n] == '.' ?
+	    atoi(name + n + 1) : -1;
+}
+
+static void
+tap_vit(void *payload, const char *name, const float *v, int rows, int cols)
+{
+	struct tapped *t = payload;
+	const struct cw_tower_info *i = &t->b->i->image;
+	const size_t each = (size_t)i->tokens * (size_t)i->width;
+	const size_t T = (size_t)i->tokens;
+	double tol;
+	int l;
+
+	if (strcmp(name, "patch_embed") == 0) {
+		tol = tolerance(t->b, "layers");
+		assert_int_equal(rows * cols, each);
+		close_to(t->b, "patch_embed", v, t->layers, each, tol);
+		t->seen++;
+	} else if ((l = numbered(name, "layer")) >= 0) {
+		/* Of the last layer only the class row is computed. */
+		tol = tolerance(t->b, "layers");
+		close_to(t->b, name, v, t->layers + (size_t)(l + 1) * each,
+		    l + 1 < i->layers ? each : (size_t)i->width, tol);
+		t->seen++;
+	} else if ((l = numbered(name, "attention")) >= 0) {
+		tol = tolerance(t->b, "attention");
+		assert_int_equal(cols, i->tokens);
+		close_to(t->b, name, v, t->attention + (size_t)l * T * T,
+		    (size_t)rows * T, tol);
+		t->seen++;
+	}
+}
+
+static void
+tap_resnet(void *payload, const char *name, const float *v, int rows,
+    int cols)
+{
+	struct tapped *t = payload;
+	const char *array_name = strcmp(name, "stem") == 0 ? "stem" :
+	    strcmp(name, "stage.4") == 0 ? "layer4" : NULL;
+	const size_t n = (size_t)rows * (size_t)cols;
+	float *planar;
+	const float *want;
+
+	if (strcmp(name, "pool_attention") == 0) {
+		close_to(t->b, name, v, t->pool, n,
+		    tolerance(t->b, "pool_attention"));
+		t->seen++;
+	}
+	if (array_name == NULL)
+		return;
+	want = floats(t->b, array_name, n);
+	planar = cw_arena_floats(t->b->a, n);
+	for (int r = 0; r < rows; r++)
+		for (int c = 0; c < cols; c++)
+			planar[c * rows + r] = v[r * cols + c];
+	close_to(t->b, name, planar, want, n, tolerance(t->b, array_name));
+	t->seen++;
+}
+
+static void
+stages_agree(struct bench *b)
+{
+	const bool vit = b->i->kind == CW_TOWER_VIT;
+	const struct cw_tower_info *i = &b->i->image;
+	const size_t T = (size_t)i->tokens;
+	struct tapped t = { .b = b };
+	struct cw_err err = { "" };
+	struct cw_arena *scratch;
+	float *embed;
+	size_t n;
+
+	if (!has_array(b, "pixels"))
+		return;
+	if (vit) {
+		t.layers = floats(b, "layers", ((size_t)i->layers + 1) * T *
+		    (size_t)i->width);
+		t.attention = floats(b, "attention", (size_t)i->layers *
+		    (size_t)i->heads * T * T);
+	} else {
+		t.pool = floats(b, "pool_attention", (size_t)i->heads * T);
+	}
+	must(cw_arena_open(cw_model_scratch_bytes(b->m, 1), &scratch, &err),
+	    &err);
+	embed = cw_arena_floats(b->a, (size_t)b->i->E);
+	cw_model_tap(b->m, vit ? tap_vit : tap_resnet, &t);
+	must(cw_model_encode_images(b->m, array(b, "pixels", 4, &n), 1,
+	    CW_WANT_EMBED, 0, scratch, embed, NULL, NULL, NULL, &err), &err);
+	cw_model_tap(b->m, NULL, NULL);
+	assert_int_equal(t.seen, vit ? 1 + i->layers * (1 + i->heads) : 3);
+	assert_int_equal(cw_arena_used(scratch), 0);
+	cw_arena_close(&scratch);
+}
+
+static void
+test_every_stage_of_an_image_is_as_in_the_reference(void **state)
+{
+	(void)state;
+	each_model(stages_agree);
+}
+
+static void
+tap_text(void *payload, const char *name, const float *v, int rows, int cols)
+{
+	struct tapped *t = payload;
+	const size_t each = (size_t)t->b->i->text.tokens * (size_t)cols;
+	int l = strcmp(name, "text_embed") == 0 ? 0 :
+	    numbered(name, "layer") + 1;
+
+	if (l == 0 && strcmp(name, "text_embed") != 0)
+		return;
+	if (l == t->b->i->text.layers) {	/* only the end token's row */
+		const size_t last = (size_t)(rows - 1) * (size_t)cols;
+
+		close_to(t->b, name, v + last, t->layers + (size_t)l * each +
+		    last, (size_t)cols, tolerance(t->b, "text_layers"));
+	} else {
+		close_to(t->b, name, v, t->layers + (size_t)l * each,
+		    (size_t)rows * (size_t)cols,
+		    tolerance(t->b, "text_layers"));
+	}
+	t->seen++;
+}
+
+static void
+text_stages_agree(struct bench *b)
+{
+	const struct cw_tower_info *i = &b->i->text;
+	const size_t C = (size_t)i->tokens;
+	struct tapped t = { .b = b };
+	struct cw_err err = { "" };
+	float *embed = cw_arena_floats(b->a, (size_t)b->i->E);
+	const int *ids;
+	size_t n;
+
+	t.layers = floats(b, "text_layers", ((size_t)i->layers + 1) * C *
+	    (size_t)i->width);
+	ids = array(b, "ids", sizeof(int), &n);
+	cw_model_tap(b->m, tap_text, &t);
+	must(cw_model_encode_text(b->m, ids + 5 * C, (int)C, b->a, embed,
+	    NULL, 0, NULL, &err), &err);
+	cw_model_tap(b->m, NULL, NULL);
+	assert_int_equal(t.seen, i->layers + 1);
+}
+
+static void
+test_every_stage_of_a_text_is_as_in_the_reference(void **state)
+{
+	(void)state;
+	each_model(text_stages_agree);
+}
+
+/* ---- what bad numbers and bad directories get ---- */
+
+static void
+nan_is_refused(struct bench *b)
+{
+	const size_t n = 3 * (size_t)b->i->S * (size_t)b->i->S;
+	float *x = cw_arena_zalloc(b->a, n, sizeof(float));
+	float *embed = cw_arena_floats(b->a, (size_t)b->i->E);
+	struct cw_err err = { "" };
+
+	x[n / 2] = NAN;
+	assert_int_equal(cw_model_encode_images(b->m, x, 1, CW_WANT_EMBED, 0,
+	    b->a, embed, NULL, NULL, NULL, &err), CW_E_NUMERIC);
+	assert_true(err.text[0] != '\0');
+}
+
+static void
+test_a_pixel_that_is_no_number_gives_no_embedding(void **state)
+{
+	(void)state;
+	each_model(nan_is_refused);
+}
+
+static void
+test_a_small_scratch_is_an_error_and_not_a_crash(void **state)
+{
+	struct cw_err err = { "" };
+	struct cw_arena *scratch;
+	struct bench b;
+	float *embed;
+	size_t n;
+	const float *x;
+
+	(void)state;
+	bench_open(&b, "tests/golden/vit");
+	x = pixels_of(&b, &n);
+	embed = cw_arena_floats(b.a, (size_t)b.i->E);
+	for (size_t bytes = 4096; bytes < 100000; bytes += 4096) {
+		enum cw_status st;
+
+		must(cw_arena_open(bytes, &scratch, &err), &err);
+		st = cw_model_encode_images(b.m, x, 1, CW_WANT_EMBED, 0,
+		    scratch, embed, NULL, NULL, NULL, &err);
+		assert_true(st == CW_OK || st == CW_E_LIMIT);
+		cw_arena_close(&scratch);
+	}
+	bench_close(&b);
+}
+
+/* A copy of tests/golden/vit whose config.json is `config`. */
+static void
+make_dir(char *dir, const char *config)
+{
+	char cmd[512], path[256];
+	FILE *f;
+
+	strcpy(dir, "/tmp/cw-test-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(cmd, sizeof(cmd), "cp tests/golden/vit/*.* %s", dir);
+	assert_int_equal(system(cmd), 0);
+	snprintf(path, sizeof(path), "%s/config.json", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(config, f);
+	fclose(f);
+}
+
+static void
+remove_dir(const char *dir)
+{
+	char cmd[512];
+
+	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
+	assert_int_equal(system(cmd), 0);
+}
+
+/* The golden model's own sizes; *_dict, where present, wins. */
+#define CONFIG(more)							\
+	"{\"projection_dim\": 16, "					\
+	"\"vision_config\": {\"hidden_size\": 32, "			\
+	"\"intermediate_size\": 128, \"num_hidden_layers\": 2, "	\
+	"\"num_attention_heads\": 4, \"image_size\": 24, "		\
+	"\"patch_size\": 8}, "						\
+	"\"text_config\": {\"hidden_size\": 32, "			\
+	"\"intermediate_size\": 128, \"num_hidden_layers\": 2, "	\
+	"\"num_attention_heads\": 2, \"vocab_size\": 600, "		\
+	"\"max_position_embeddings\": 20, \"eos_token_id\": 599}" more "}"
+
+static void
+test_a_wrong_configuration_is_refused_in_words(void **state)
+{
+	static const struct {
+		const char	*what, *config, *want;
+	} cases[] = {
+		{ "not JSON", "{", "config.json:1:" },
+		{ "a list", "[]", "not a JSON object" },
+		{ "deep", "{\"a\":{\"a\":{\"a\":{\"a\":[[[[[[[[", "config.json:" },
+		{ "another model", "{\"model_type\": \"siglip\"}", "want clip" },
+		{ "no sizes said", "{}", "want the model's image_size 224" },
+		{ "a width as text", "{\"vision_config\": {\"hidden_size\": "
+		    "\"big\"}}", "vision_config.hidden_size is \"big\"" },
+		{ "a huge width", "{\"vision_config\": {\"hidden_size\": "
+		    "99999999999}}", "want a whole number from 1 to" },
+		{ "half a head", "{\"vision_config\": {\"hidden_size\": 32, "
+		    "\"num_attention_heads\": 5}}",
+		    "width 32 does not divide into 5 heads" },
+		{ "no heads", "{\"text_config\": {\"num_attention_heads\": "
+		    "0}}", "text_config.num_attention_heads is 0" },
+		{ "negative", "{\"text_config\": {\"num_hidden_layers\": -3}}",
+		    "num_hidden_layers is -3" },
+		{ "a fraction", "{\"vision_config\": {\"patch_size\": 7.5}}",
+		    "patch_size is 7.5" },
+		{ "gray", "{\"vision_config\": {\"num_channels\": 1}}",
+		    "want a whole number from 3 to 3" },
+		{ "tanh gelu", "{\"text_config\": {\"hidden_act\": "
+		    "\"gelu_new\"}}", "want quick_gelu or gelu" },
+		{ "zero eps", "{\"text_config\": {\"layer_norm_eps\": 0}}",
+		    "layer_norm_eps" },
+		{ "a patch too large", "{\"vision_config\": {\"image_size\": "
+		    "16, \"patch_size\": 32}}",
+		    "patch_size 32 is larger than image_size 16" },
+	};
+	char dir[32];
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(cases); i++) {
+		struct cw_err err = { "" };
+		struct cw_model *m = NULL;
+		enum cw_status st;
+
+		make_dir(dir, cases[i].config);
+		st = cw_model_open(dir, &plain_opts, &m, &err);
+		remove_dir(dir);
+		if (st != CW_E_MODEL || strstr(err.text, cases[i].want) == NULL)
+			fail_msg("%s: got %s \"%s\"; want \"%s\"",
+			    cases[i].what, cw_status_name(st), err.text,
+			    cases[i].want);
+		assert_null(m);
+	}
+}
+
+static void
+test_a_configuration_that_the_weights_deny_names_the_tensor(void **state)
+{
+	static const struct {
+		const char	*what, *config, *want;
+	} cases[] = {
+		{ "a layer too many", CONFIG(", \"vision_config_dict\": "
+		    "{\"num_hidden_layers\": 3}"),
+		    "no tensor \"vision_model.encoder.layers.2." },
+		{ "a layer too few", CONFIG(", \"text_config_dict\": "
+		    "{\"num_hidden_layers\": 1}"),
+		    "text_model.encoder.layers.1.layer_norm1.weight\" is one "
+		    "layer too many" },
+		{ "more patches", CONFIG(", \"vision_config_dict\": "
+		    "{\"patch_size\": 4}"), "patch_embedding.weight" },
+		{ "another end mark", CONFIG(", \"text_config_dict\": "
+		    "{\"eos_token_id\": 7}"), "want 599" },
+		{ "a larger vocabulary", CONFIG(", \"text_config_dict\": "
+		    "{\"vocab_size\": 1048576}"), "BF16 [1048576][32]" },
+		{ "a smaller vocabulary", CONFIG(", \"text_config_dict\": "
+		    "{\"vocab_size\": 599}"), "[599][32]" },
+		{ "another width of the MLP", CONFIG(", \"text_config_dict\": "
+		    "{\"intermediate_size\": 64}"),
+		    "want F32, F16 or BF16 [64][32]" },
+		{ "another width", CONFIG(", \"vision_config_dict\": "
+		    "{\"hidden_size\": 16}"),
+		    "want F32, F16 or BF16 [16]" },
+	};
+	char dir[32];
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(cases); i++) {
+		struct cw_err err = { "" };
+		struct cw_model *m = NULL;
+		enum cw_status st;
+
+		make_dir(dir, cases[i].config);
+		st = cw_model_open(dir, &plain_opts, &m, &err);
+		remove_dir(dir);
+		if (st != CW_E_MODEL || strstr(err.text, cases[i].want) == NULL)
+			fail_msg("%s: got %s \"%s\"; want \"%s\"",
+			    cases[i].what, cw_status_name(st), err.text,
+			    cases[i].want);
+	}
+}
+
+static void
+test_no_directory_and_an_empty_one_are_told_apart(void **state)
+{
+	struct cw_err err = { "" };
+	struct cw_model *m = NULL;
+	char dir[] = "/tmp/cw-test-XXXXXX";
+
+	(void)state;
+	assert_int_equal(cw_model_open("/nonexistent", &plain_opts, &m, &err),
+	    CW_E_MODEL);
+	assert_non_null(strstr(err.text, "want a model directory"));
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(cw_model_open(dir, &plain_opts, &m, &err),
+	    CW_E_MODEL);
+	assert_non_null(strstr(err.text, "want model.safetensors"));
+	rmdir(dir);
+	assert_null(m);
+}
+
+static void
+test_a_hash_that_is_given_is_believed_and_else_computed(void **state)
+{
+	static const char given[] = "0123456789abcdef0123456789abcdef"
+	    "0123456789abcdef0123456789abcdef";
+	struct cw_model_opts o = plain_opts;
+	struct cw_err err = { "" };
+	struct cw_model *m;
+
+	(void)state;
+	must(cw_model_open("tests/golden/vit", &o, &m, &err), &err);
+	assert_true(cw_sha256_valid(cw_model_info(m)->sha256));
+	assert_string_not_equal(cw_model_info(m)->sha256, given);
+	assert_string_equal(cw_model_info(m)->name, "vit");
+	cw_model_close(&m);
+	o.sha256 = given;
+	must(cw_model_open("tests/golden/vit/", &o, &m, &err), &err);
+	assert_string_equal(cw_model_info(m)->sha256, given);
+	assert_string_equal(cw_model_info(m)->name, "vit");
+	cw_model_close(&m);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_images_embed_as_in_the_reference),
+		cmocka_unit_test(test_texts_embed_as_in_the_reference),
+		cmocka_unit_test(
+		    test_every_stage_of_an_image_is_as_in_the_reference),
+		cmocka_unit_test(
+		    test_every_stage_of_a_text_is_as_in_the_reference),
+		cmocka_unit_test(
+		    test_a_pixel_that_is_no_number_gives_no_embedding),
+		cmocka_unit_test(
+		    test_a_small_scratch_is_an_error_and_not_a_crash),
+		cmocka_unit_test(
+		    test_a_wrong_configuration_is_refused_in_words),
+		cmocka_unit_test(
+		    test_a_configuration_that_the_weights_deny_names_the_tensor),
+		cmocka_unit_test(
+		    test_no_directory_and_an_empty_one_are_told_apart),
+		cmocka_unit_test(
+		    test_a_hash_that_is_given_is_believed_and_else_computed),
+	};
+
+	return cmocka_run_group_tests_name("model", tests, NULL, NULL);
+}
