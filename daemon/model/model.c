@@ -216,6 +216,7 @@ cw_model_encode_text(const struct cw_model *m, const int *ids, int n,
 	int end = 0;
 
 	CW_CHECK_OBJ(m, CW_MODEL_MAGIC);
+	CW_CHECK(trace == NULL || (keep != NULL && keep != scratch));
 	while (end < n && ids[end] != m->tokenizer.end)
 		end++;
 	CW_CHECK(end < n && end < m->config.context);
@@ -240,7 +241,8 @@ cw_model_encode_images(const struct cw_model *m, const float *pixels, int B,
 	enum cw_status st;
 
 	CW_CHECK_OBJ(m, CW_MODEL_MAGIC);
-	CW_CHECK(B > 0 && (!trace || (traces != NULL && keep != NULL)));
+	CW_CHECK(B > 0 && (!trace || (traces != NULL && keep != NULL &&
+	    keep != scratch)));
 	st = m->config.kind == CW_TOWER_VIT ?
 	    cw_vit_encode(&m->weights.vit, pixels, B, &job, embed, norm,
 	    err) :

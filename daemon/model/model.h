@@ -113,7 +113,8 @@ enum cw_want {
 
 /*
  * Encode a text of n ids up to its end mark (exact: the tower is causal).
- * embed [E] unit length.  trace may be NULL; its arrays go to `keep`.
+ * embed [E] unit length.  trace may be NULL; its arrays go to `keep`, which
+ * is another arena than scratch.
  * CW_E_NUMERIC when the embedding is not finite.
  */
 CW_MUST_USE enum cw_status cw_model_encode_text(const struct cw_model *m,
@@ -130,7 +131,8 @@ CW_MUST_USE enum cw_status cw_model_encode_text(const struct cw_model *m,
  *	want	CW_WANT_TRACE keeps per image 4 * Lk * T * (W + H) bytes.
  *	embed	[B][E] unit length, written on CW_OK.
  *	norm	[B] |u| before normalisation, may be NULL.
- *	traces	[B], when wanted; arrays go to `keep`.
+ *	traces	[B], when wanted; arrays go to `keep`, another arena than
+ *		scratch.
  *	keep_layers 0: all.
  *	scratch	released again before return.
  *
