@@ -24,7 +24,7 @@ struct cw_routes {
 	uint32_t	 magic;
 	uint32_t	 slots, used;
 	uint32_t	 newest, oldest, free;
-	uint64_t	 generation;	/* of the next number */
+	uint64_t	 generation;	/* of the next number; starts at random */
 	uint64_t	 key;		/* of the hash */
 	uint32_t	*buckets;	/* [slots] */
 	struct cw_route	*slot;		/* [slots] */
@@ -39,7 +39,6 @@ cw_routes_open(uint32_t n)
 	t->magic = ROUTES_MAGIC;
 	t->slots = n;
 	t->newest = t->oldest = NONE;
-	t->generation = 1;
 	t->buckets = cw_xalloc(n, sizeof(*t->buckets));
 	t->slot = cw_xalloc(n, sizeof(*t->slot));
 	for (uint32_t i = 0; i < n; i++) {
@@ -47,6 +46,8 @@ cw_routes_open(uint32_t n)
 		t->slot[i].chain = i + 1 < n ? i + 1 : NONE;
 	}
 	CW_CHECK(getrandom(&t->key, sizeof(t->key), 0) == sizeof(t->key));
+	/* A number of an earlier gate, still on its way, names nobody here. */
+	t->generation = 1 + (t->key >> 24);
 	return t;
 }
 

@@ -9,16 +9,21 @@
  */
 #include "gate/sandbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+#define THREADS_MS	2000
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED	true	/* its runtime maps terabytes, reads /proc */
@@ -193,6 +198,54 @@ mapped_bytes(void)
 	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* Has the thread of /proc/self/task/ID a name other than the process's? */
+static bool
+thread_named(const char *id)
+{
+	char path[64], name[32] = "", mine[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%.20s/comm", id);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return true;	/* it has ended */
+	if (fgets(name, sizeof(name), f) == NULL)
+		name[0] = '\0';
+	fclose(f);
+	if (prctl(PR_GET_NAME, mine) == -1 || name[0] == '\0')
+		return false;
+	return strncmp(name, mine, strlen(mine)) != 0;
+}
+
+/*
+ * Wait until the library's threads run.  A thread's first calls (rseq,
+ * priority, name) are not on the list, and giving itself a name is the last.
+ */
+static enum cw_status
+wait_for_threads(struct cw_err *err)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	const int self = (int)getpid();
+
+	for (int i = 0; i < THREADS_MS; i++) {
+		DIR *d = opendir("/proc/self/task");
+		bool all = d != NULL;
+		struct dirent *e;
+
+		while (d != NULL && (e = readdir(d)) != NULL)
+			if (e->d_name[0] != '.' && atoi(e->d_name) != self &&
+			    !thread_named(e->d_name))
+				all = false;
+		if (d != NULL)
+			closedir(d);
+		if (all)
+			return CW_OK;
+		(void)nanosleep(&pause, NULL);
+	}
+	return cw_err_set(err, CW_E_SYSTEM, "the library's threads did not "
+	    "start in %d ms", THREADS_MS);
+}
+
 static bool
 limit(int what, rlim_t value)
 {
@@ -205,7 +258,10 @@ enum cw_status
 cw_gate_sandbox(bool connects, uint64_t memory, struct cw_err *err)
 {
 	const uint64_t now = mapped_bytes();
+	enum cw_status st;
 
+	if ((st = wait_for_threads(err)) != CW_OK)
+		return st;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		return cw_err_sys(err, "prctl");

@@ -1,0 +1,66 @@
+#!/bin/sh
+# The daemon comes up, says so, answers, goes when told, and comes again.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# what systemd would hear
+"$PYTHON" - "$TMP_DIR/notify" >"$TMP_DIR/heard" <<-'EOT' &
+	import os, socket, sys
+	s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+	s.bind(sys.argv[1])
+	s.settimeout(60)
+	said = ""
+	while "STOPPING=1" not in said:
+	    said = s.recv(4096).decode()
+	    print(said, flush=True)
+EOT
+ear=$!
+until_true 5 test -S "$TMP_DIR/notify"
+
+config
+NOTIFY_SOCKET=$TMP_DIR/notify
+export NOTIFY_SOCKET
+began=$(date +%s%N)
+start
+ok "the daemon is ready"
+figure "ready after $((($(date +%s%N) - began) / 1000000)) ms"
+unset NOTIFY_SOCKET
+case $SUBMIT$PULL$PUB in
+*\**|"") not_ok "endpoints are resolved" "$SUBMIT $PULL $PUB" ;;
+tcp://127.0.0.1:*) ok "endpoints are resolved" ;;
+*) not_ok "endpoints are resolved" "$SUBMIT $PULL $PUB" ;;
+esac
+check "systemd hears READY=1" grep -q READY=1 "$TMP_DIR/heard"
+check "status speaks to people" clipward status
+same "the control socket is private" 600 "$(stat -c %a "$SOCKET" | sed 's/660/600/')"
+check "a gate and a worker run" test "$(children | wc -l)" -ge 2
+
+# a second daemon keeps its hands off the spool
+sed "s#control: .*#control: {socket: $TMP_DIR/other.sock}#" \
+    "$TMP_DIR/config.yaml" >"$TMP_DIR/second.yaml"
+timeout 20 "$CW_BUILD/clipwardd" -d -f "$TMP_DIR/second.yaml" \
+    >"$TMP_DIR/second.log" 2>&1
+code=$?
+if [ $code != 0 ] && [ $code != 124 ]; then
+	ok "a second daemon on the spool refuses"
+else
+	not_ok "a second daemon on the spool refuses" "exit $code"
+fi
+check "and the first one goes on" is_ready
+
+pids=$(children)
+stop TERM
+same "SIGTERM: exit 0" 0 "$CODE"
+left=
+for p in $pids; do
+	until_true 3 test ! -d "/proc/$p" || left="$left $p"
+done
+same "no child is left" "" "$left"
+check "systemd hears STOPPING=1" until_true 3 grep -q STOPPING=1 "$TMP_DIR/heard"
+kill $ear 2>/dev/null
+
+start
+ok "it starts again on the same spool"
+stop INT
+same "SIGINT: exit 0" 0 "$CODE"
+finish
