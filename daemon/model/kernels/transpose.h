@@ -19,7 +19,6 @@
 #endif
 
 typedef float	f4 __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t	i4 __attribute__((vector_size(16)));
 
 /* to[p * stride + i] = from[i * ld + p] for 4 x 4 values */
 CW_INLINE void
@@ -27,15 +26,15 @@ transpose4(const float *from, size_t ld, float *to, size_t stride)
 {
 	f4 a = *(const f4 *)from, b = *(const f4 *)(from + ld);
 	f4 c = *(const f4 *)(from + 2 * ld), d = *(const f4 *)(from + 3 * ld);
-	f4 ab = __builtin_shuffle(a, b, (i4){ 0, 4, 1, 5 });
-	f4 cd = __builtin_shuffle(c, d, (i4){ 0, 4, 1, 5 });
+	f4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+	f4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
 
-	*(f4 *)to = __builtin_shuffle(ab, cd, (i4){ 0, 1, 4, 5 });
-	*(f4 *)(to + stride) = __builtin_shuffle(ab, cd, (i4){ 2, 3, 6, 7 });
-	ab = __builtin_shuffle(a, b, (i4){ 2, 6, 3, 7 });
-	cd = __builtin_shuffle(c, d, (i4){ 2, 6, 3, 7 });
-	*(f4 *)(to + 2 * stride) = __builtin_shuffle(ab, cd, (i4){ 0, 1, 4, 5 });
-	*(f4 *)(to + 3 * stride) = __builtin_shuffle(ab, cd, (i4){ 2, 3, 6, 7 });
+	*(f4 *)to = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+	*(f4 *)(to + stride) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+	ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+	cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+	*(f4 *)(to + 2 * stride) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+	*(f4 *)(to + 3 * stride) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 
 /* to [k][stride] = from [rows][k]; the first `rows` of each line are written */
