@@ -1,0 +1,244 @@
+/*
+ * intake.c - see intake.h.
+ */
+#include "supervisor/intake.h"
+
+#include <string.h>
+
+#include "base/io.h"
+#include "conf/config.h"
+#include "supervisor/generation.h"
+#include "supervisor/json_out.h"
+#include "supervisor/queue.h"
+#include "supervisor/reload.h"
+#include "supervisor/sink.h"
+#include "supervisor/spool.h"
+#include "supervisor/turn.h"
+
+static void
+say(struct cw_daemon *d, uint64_t route, enum cw_answer answer,
+    const char *id, const char *json)
+{
+	cw_turn_reply(d, route, answer, id, json, NULL, 0);
+}
+
+static void
+busy(struct cw_daemon *d, uint64_t route, const char *id)
+{
+	d->stats.busy++;
+	say(d, route, CW_A_BUSY, id, cw_turn_busy_json(d, id));
+}
+
+static void
+reject(struct cw_daemon *d, uint64_t route, const char *id, const char *code,
+    const char *message)
+{
+	d->stats.rejected++;
+	say(d, route, CW_A_REJECTED, id,
+	    cw_json_rejected(cw_turn_arena(d), id, code, message));
+}
+
+static void
+accepted(struct cw_daemon *d, uint64_t route, const char *id, bool duplicate)
+{
+	say(d, route, CW_A_ACCEPTED, id, cw_arena_printf(cw_turn_arena(d),
+	    "{\"id\":\"%s\",\"duplicate\":%s}", id,
+	    duplicate ? "true" : "false"));
+}
+
+/* The stored verdict goes out at once; false when there is none. */
+static bool
+answer_stored(struct cw_daemon *d, uint64_t route, const char *id,
+    enum cw_status *st)
+{
+	struct cw_bytes parts[CW_PARTS_MAX];
+	struct cw_stored v;
+	struct cw_err err;
+	uint32_t n;
+
+	*st = cw_spool_get_verdict(d->spool, id, cw_turn_arena(d), &v, &err);
+	if (*st != CW_OK)
+		return false;
+	if (cw_spool_get_artifacts(d->spool, id, cw_turn_arena(d), parts,
+	    CW_PARTS_MAX, &n, &err) != CW_OK)
+		n = 0;
+	cw_turn_reply(d, route, CW_A_VERDICT, id, v.json, parts, n);
+	return true;
+}
+
+/* ---- SUBMIT ---- */
+
+/* Why a job can't be taken whatever happens, as a code, or NULL. */
+static const char *
+refusal(const struct cw_daemon *d, const struct cw_job *j,
+    const char *sha256, const char **message)
+{
+	const struct cw_generation *g = cw_reload_current(d);
+
+	if (j->nimage == 0) {
+		*message = "the image frame is empty";
+		return "no_image";
+	}
+	if (j->nimage > d->cfg->limits.bytes) {
+		*message = "the image is longer than limits.bytes";
+		return "too_large";
+	}
+	if (j->sha256[0] != '\0' && strcmp(j->sha256, sha256) != 0) {
+		*message = "sha256 is not that of the image frame";
+		return "sha256";
+	}
+	for (size_t i = 0; i < j->npolicies; i++)
+		if (!cw_generation_has_policy(g, j->policies[i])) {
+			*message = "policies names one that is not loaded";
+			return "unknown_policy";
+		}
+	return NULL;
+}
+
+/*
+ * Room for one more?  Who can't be told BUSY gets the whole table: the gate
+ * is paused by then, and what it had read already would be lost.
+ */
+static bool
+room_for(const struct cw_daemon *d, uint64_t route, const struct cw_job *j)
+{
+	if (cw_queue_full(d->queue))
+		return false;
+	if (route == 0)
+		return true;
+	return cw_queue_count(d->queue) < d->cfg->limits.pending &&
+	    cw_queue_bytes(d->queue) + j->nimage <=
+	    d->cfg->limits.pending_bytes;
+}
+
+static void
+enqueue(struct cw_daemon *d, uint64_t route, const struct cw_job *j,
+    const char *sha256, const char *key)
+{
+	const uint64_t now_ms = cw_now_ms();
+	const struct cw_spool_job meta = {
+		.received_us = cw_wall_us(),
+		.priority = j->priority,
+		.deadline_ms = j->deadline_ms,
+		.sha256 = sha256,
+		.cache_key = key,
+	};
+	struct cw_slot *s;
+	struct cw_err err;
+	int64_t seq;
+
+	if (cw_spool_put_job(d->spool, j, &meta, &seq, &err) != CW_OK) {
+		busy(d, route, j->id);
+		return;
+	}
+	s = cw_queue_add(d->queue, j->id, j->nimage);
+	CW_CHECK(s != NULL);
+	s->seq = seq;
+	s->received_us = meta.received_us;
+	s->received_ms = now_ms;
+	s->deadline_ms = j->deadline_ms == 0 ? 0 : now_ms + j->deadline_ms;
+	s->priority = j->priority;
+	memcpy(s->sha256, sha256, sizeof(s->sha256));
+	memcpy(s->cache_key, key, sizeof(s->cache_key));
+	cw_slot_route(s, route);
+	cw_turn_accepted(d, s);
+	accepted(d, route, j->id, false);
+}
+
+static void
+submit(struct cw_daemon *d, uint64_t route, const struct cw_job *j)
+{
+	const struct cw_bytes image = { j->image, j->nimage };
+	char sha256[CW_SHA256_HEX], key[CW_SHA256_HEX];
+	struct cw_slot *s = cw_queue_find(d->queue, j->id);
+	const char *code, *message;
+	enum cw_status st;
+	struct cw_err err;
+
+	if (s != NULL) {
+		d->stats.duplicates++;
+		cw_slot_route(s, route);
+		accepted(d, route, j->id, true);
+		return;
+	}
+	if (answer_stored(d, route, j->id, &st)) {
+		d->stats.duplicates++;
+		return;
+	}
+	/* An id that can't be looked up might have its verdict. */
+	if (st != CW_E_NOT_FOUND || d->stopping || cw_spool_sick(d->spool)) {
+		busy(d, route, j->id);
+		return;
+	}
+	cw_sha256(&image, 1, sha256);
+	if ((code = refusal(d, j, sha256, &message)) != NULL) {
+		reject(d, route, j->id, code, message);
+		return;
+	}
+	cw_options_key(j, sha256, key);
+	if (cw_sink_cached(d, j, sha256, key, route, &err) == CW_OK)
+		return;
+	if (room_for(d, route, j))
+		enqueue(d, route, j, sha256, key);
+	else
+		busy(d, route, j->id);
+}
+
+/* ---- the others ---- */
+
+static void
+get(struct cw_daemon *d, uint64_t route, const char *id)
+{
+	const char *json = cw_arena_printf(cw_turn_arena(d),
+	    "{\"id\":\"%s\"}", id);
+	enum cw_status st;
+
+	if (cw_queue_find(d->queue, id) != NULL)
+		say(d, route, CW_A_PENDING, id, json);
+	else if (answer_stored(d, route, id, &st))
+		return;
+	else if (st == CW_E_NOT_FOUND)
+		say(d, route, CW_A_UNKNOWN, id, json);
+	else
+		busy(d, route, id);
+}
+
+/* A job that still waits ends with a verdict that says so. */
+static void
+cancel(struct cw_daemon *d, uint64_t route, const char *id)
+{
+	struct cw_slot *s = cw_queue_find(d->queue, id);
+
+	if (s == NULL || s->state != CW_SLOT_READY) {
+		get(d, route, id);
+		return;
+	}
+	d->stats.cancelled++;
+	cw_slot_route(s, route);
+	cw_sink_error(d, s, CW_ST_QUEUE, "cancelled",
+	    "cancelled before it was scored");
+}
+
+void
+cw_intake(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
+{
+	switch (req->verb) {
+	case CW_V_SUBMIT:
+		submit(d, route, &req->job);
+		break;
+	case CW_V_GET:
+		get(d, route, req->job.id);
+		break;
+	case CW_V_CANCEL:
+		cancel(d, route, req->job.id);
+		break;
+	case CW_V_PING:
+		say(d, route, CW_A_PONG, "", "{}");
+		break;
+	case CW_V_RELOAD:
+		cw_reload_start(d, (struct cw_asker){ .route = route });
+		break;
+	case CW_VERBS:
+		break;
+	}
+}

@@ -1,0 +1,575 @@
+/*
+ * pool.c - see pool.h.  The life of a worker; its work is in dispatch.c.
+ */
+#include "supervisor/pool.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "conf/config.h"
+#include "supervisor/reload.h"
+#include "supervisor/timer.h"
+#include "supervisor/worker.h"
+
+#define BODY_BYTES	(96u << 20)	/* of a frame from a worker: the vectors
+					   of the largest bank, or a picture */
+#define OUT_BYTES	(1u << 30)	/* a batch is bounded where it is made */
+#define SCRATCH_BYTES	(2ul << 30)	/* address space */
+#define ART_BYTES	(256u << 20)	/* pictures of one job */
+#define START_MS	600000	/* hashing and preparing a large model, encoding
+				   its prompts */
+#define START_TRIES	3	/* of the first worker, when it just dies */
+#define BACKOFF_FIRST_MS 50
+#define BACKOFF_MOST_MS	5000
+#define SWEEP_MS	100	/* how late an expired deadline may be said */
+#define EXIT_SOFTWARE	70
+
+static const char *const state_names[] = {
+	[CW_W_DEAD] = "dead",
+	[CW_W_STARTING] = "starting",
+	[CW_W_IDLE] = "idle",
+	[CW_W_BUSY] = "busy",
+	[CW_W_DYING] = "dying",
+};
+
+static void on_timer(evutil_socket_t fd, short what, void *arg);
+static void on_wait(evutil_socket_t fd, short what, void *arg);
+static void on_sweep(evutil_socket_t fd, short what, void *arg);
+static void on_frame(void *owner, const struct cw_frame *f);
+static void on_gone(void *owner, const struct cw_err *why);
+
+const char *
+cw_worker_state_name(enum cw_worker_state s)
+{
+	return s < CW_W_STATES ? state_names[s] : "?";
+}
+
+/* The one place where a worker's state changes. */
+void
+cw_worker_set_state(struct cw_worker *w, enum cw_worker_state to,
+    const char *why)
+{
+	const bool work = to == CW_W_BUSY || (to == CW_W_IDLE &&
+	    w->state == CW_W_BUSY);
+
+	CW_CHECK_OBJ(w, WORKER_MAGIC);
+	cw_log(to == CW_W_DYING ? CW_LOG_WARNING : work ? CW_LOG_DEBUG :
+	    CW_LOG_NOTICE, "worker=%u state=%s was=%s pid=%d%s%s%s",
+	    w->number, cw_worker_state_name(to),
+	    cw_worker_state_name(w->state), (int)w->pid,
+	    why[0] != '\0' ? " reason=\"" : "", why,
+	    why[0] != '\0' ? "\"" : "");
+	w->state = to;
+}
+
+/* ---- opening ---- */
+
+static enum cw_status
+open_worker(struct cw_daemon *d, struct cw_worker *w, uint32_t number,
+    struct cw_err *err)
+{
+	enum cw_status st;
+
+	w->magic = WORKER_MAGIC;
+	w->number = number;
+	w->d = d;
+	w->state = CW_W_DEAD;
+	w->sent = cw_arena_zalloc(d->arena, d->cfg->workers.batch,
+	    sizeof(*w->sent));
+	CW_CHECK(w->sent != NULL);
+	if ((st = cw_arena_open(ART_BYTES, &w->art_arena, err)) != CW_OK)
+		return st;
+	w->timer = evtimer_new(d->base, on_timer, w);
+	if (w->timer == NULL)
+		return cw_err_set(err, CW_E_SYSTEM, "worker: no memory");
+	return cw_link_init(&w->link, d->base, BODY_BYTES, OUT_BYTES,
+	    on_frame, on_gone, w, err);
+}
+
+enum cw_status
+cw_pool_open(struct cw_daemon *d, struct cw_err *err)
+{
+	struct cw_pool *p = cw_arena_zalloc(d->arena, 1, sizeof(*p));
+	enum cw_status st;
+
+	CW_CHECK(p != NULL);
+	p->magic = POOL_MAGIC;
+	p->next_ticket = 1;
+	d->pool = p;
+	st = cw_find_program("clipward-worker", d->arena, &p->program, err);
+	if (st != CW_OK ||
+	    (st = cw_arena_open(SCRATCH_BYTES, &p->scratch, err)) != CW_OK ||
+	    (st = cw_arena_open(1u << 20, &p->facts_arena, err)) != CW_OK)
+		return st;
+	p->wait = evtimer_new(d->base, on_wait, d);
+	p->sweep = event_new(d->base, -1, EV_PERSIST, on_sweep, d);
+	if (p->wait == NULL || p->sweep == NULL)
+		return cw_err_set(err, CW_E_SYSTEM, "pool: no memory");
+	(void)event_add(p->sweep,
+	    &(struct timeval){ .tv_usec = SWEEP_MS * 1000 });
+	p->workers = cw_arena_zalloc(d->arena, cw_config_workers(d->cfg),
+	    sizeof(*p->workers));
+	CW_CHECK(p->workers != NULL);
+	while (p->n < cw_config_workers(d->cfg)) {
+		st = open_worker(d, &p->workers[p->n], p->n + 1, err);
+		p->n++;
+		if (st != CW_OK)
+			return st;
+	}
+	cw_timer_set(p->workers[0].timer, 0);
+	return CW_OK;
+}
+
+static void
+close_worker(struct cw_worker *w)
+{
+	cw_link_fini(&w->link);
+	if (w->pid > 0) {
+		(void)kill(w->pid, SIGKILL);
+		(void)waitpid(w->pid, NULL, 0);
+	}
+	if (w->timer != NULL)
+		event_free(w->timer);
+	cw_generation_unref(&w->gen);
+	cw_generation_unref(&w->trial);
+	cw_arena_close(&w->art_arena);
+	w->magic = 0;
+}
+
+void
+cw_pool_close(struct cw_daemon *d)
+{
+	struct cw_pool *p = d->pool;
+
+	if (p == NULL)
+		return;
+	CW_CHECK_OBJ(p, POOL_MAGIC);
+	for (uint32_t i = 0; i < p->n; i++)
+		close_worker(&p->workers[i]);
+	if (p->wait != NULL)
+		event_free(p->wait);
+	if (p->sweep != NULL)
+		event_free(p->sweep);
+	cw_arena_close(&p->scratch);
+	cw_arena_close(&p->facts_arena);
+	p->magic = 0;
+	d->pool = NULL;
+}
+
+/* ---- spawning ---- */
+
+/* INIT from the configuration; also used by `clipwardd -n`. */
+static enum cw_status
+send_init(struct cw_worker *w, struct cw_err *err)
+{
+	const struct cw_pool *p = w->d->pool;
+	struct cw_pack pk;
+	struct cw_init m;
+
+	cw_arena_reset(p->scratch, 1u << 20);
+	cw_worker_init(w->d->cfg, p->ready ? p->facts.sha256 : "",
+	    p->scratch, &m);
+	cw_pack_init(&pk, p->scratch, 4096);
+	cw_init_pack(&m, &pk);
+	CW_CHECK(cw_pack_ok(&pk));
+	return cw_link_send(&w->link, CW_F_INIT, 0, 0, pk.p, pk.len, err);
+}
+
+static void
+spawn(struct cw_worker *w)
+{
+	char threads[48], *env[] = { threads, NULL };
+	char *argv[] = { (char *)w->d->pool->program, NULL };
+	struct cw_err err;
+	int fd;
+
+	if (w->d->stopping && !w->d->draining)
+		return;
+	snprintf(threads, sizeof(threads), "OPENBLAS_NUM_THREADS=%u",
+	    (unsigned)w->d->cfg->workers.threads);
+	if (cw_spawn(argv, env, &w->pid, &fd, &err) != CW_OK) {
+		cw_worker_set_state(w, CW_W_DEAD, err.text);
+		cw_timer_set(w->timer, BACKOFF_MOST_MS);
+		return;
+	}
+	w->blamed = w->innocent = w->awaits_policy = false;
+	w->started_ms = cw_now_ms();
+	cw_worker_set_state(w, CW_W_STARTING, "");
+	cw_timer_set(w->timer, START_MS);
+	if (cw_link_open(&w->link, fd, &err) != CW_OK ||
+	    send_init(w, &err) != CW_OK)
+		cw_worker_retire(w, true, err.text);
+}
+
+/* ---- dying ---- */
+
+static void
+ended(struct cw_worker *w);
+
+static void
+die(struct cw_worker *w, const char *why)
+{
+	(void)evtimer_del(w->timer);
+	cw_link_close(&w->link);
+	cw_worker_set_state(w, CW_W_DYING, why);
+	if (w->pid > 0)
+		(void)kill(w->pid, SIGKILL);
+	else
+		ended(w);
+}
+
+void
+cw_worker_retire(struct cw_worker *w, bool innocent, const char *why)
+{
+	if (w->state == CW_W_DYING || w->state == CW_W_DEAD)
+		return;
+	w->blamed = true;
+	w->innocent = innocent;
+	die(w, why);
+}
+
+static void
+on_gone(void *owner, const struct cw_err *why)
+{
+	struct cw_worker *w = owner;
+
+	CW_CHECK_OBJ(w, WORKER_MAGIC);
+	die(w, why->text);
+}
+
+/* Killed from outside (operator, memory shortage), or by its own doing? */
+static uint32_t
+blame_of(const struct cw_worker *w)
+{
+	const int sig = WIFSIGNALED(w->status) ? WTERMSIG(w->status) : 0;
+
+	if (w->innocent)
+		return 0;
+	if (!w->blamed && (sig == SIGKILL || sig == SIGTERM ||
+	    sig == SIGINT || sig == SIGHUP))
+		return CW_BLAME_KILLED;
+	return CW_BLAME_CRASH;
+}
+
+/* A first worker that only dies says nothing: a few tries, then give up. */
+static void
+count_start_failure(struct cw_worker *w, const char *how)
+{
+	struct cw_pool *p = w->d->pool;
+
+	if (p->ready || ++p->start_failures < START_TRIES ||
+	    p->failed.text[0] != '\0')
+		return;
+	p->exit_code = EXIT_SOFTWARE;
+	(void)cw_err_set(&p->failed, CW_E_SYSTEM,
+	    "clipward-worker: ended while starting (%s)", how);
+}
+
+/* Both its channel and its process are gone. */
+static void
+ended(struct cw_worker *w)
+{
+	const bool signaled = WIFSIGNALED(w->status);
+	uint64_t wait_ms = 0;
+	char how[64];
+
+	snprintf(how, sizeof(how), "%s %d", signaled ? "signal" : "exit",
+	    signaled ? WTERMSIG(w->status) : WEXITSTATUS(w->status));
+	cw_worker_lost_jobs(w, blame_of(w));
+	if (w->trial != NULL) {
+		cw_generation_unref(&w->trial);
+		cw_reload_tried(w->d, NULL, "the worker on trial died");
+	}
+	cw_generation_unref(&w->gen);
+	count_start_failure(w, how);
+	w->d->stats.worker_deaths++;
+	w->restarts++;
+	w->narts = 0;
+	if (w->failures++ > 0)
+		wait_ms = (uint64_t)BACKOFF_FIRST_MS <<
+		    (w->failures > 8 ? 8 : w->failures - 1);
+	cw_worker_set_state(w, CW_W_DEAD, how);
+	cw_timer_set(w->timer, wait_ms > BACKOFF_MOST_MS ? BACKOFF_MOST_MS :
+	    wait_ms);
+}
+
+bool
+cw_pool_reap(struct cw_daemon *d, pid_t pid, int status)
+{
+	struct cw_pool *p = d->pool;
+
+	for (uint32_t i = 0; p != NULL && i < p->n; i++) {
+		struct cw_worker *w = &p->workers[i];
+
+		if (w->pid != pid)
+			continue;
+		w->pid = 0;
+		w->status = status;
+		/* Else its last words are read first: on_gone follows. */
+		if (w->state == CW_W_DYING)
+			ended(w);
+		return true;
+	}
+	return false;
+}
+
+static void
+timed(struct cw_worker *w)
+{
+	switch (w->state) {
+	case CW_W_DEAD:
+		spawn(w);
+		break;
+	case CW_W_STARTING:
+		cw_worker_retire(w, true, "not ready in time");
+		break;
+	case CW_W_BUSY:
+		cw_worker_retire(w, false, "deadline");
+		break;
+	case CW_W_IDLE:
+	case CW_W_DYING:
+	case CW_W_STATES:
+		break;
+	}
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct cw_worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	CW_CHECK_OBJ(w, WORKER_MAGIC);
+	timed(w);
+}
+
+/* ---- becoming ready ---- */
+
+bool
+cw_worker_give_set(struct cw_worker *w, const struct cw_generation *g)
+{
+	struct cw_arena *a = w->d->pool->scratch;
+	const size_t mark = cw_arena_mark(a);
+	struct cw_bytes body;
+	enum cw_status st;
+	struct cw_err err;
+
+	st = cw_generation_pack(g, a, &body, &err);
+	if (st == CW_OK)
+		st = cw_link_send(&w->link, CW_F_POLICY, 0,
+		    g->set.generation, body.p, body.n, &err);
+	cw_arena_release(a, mark);
+	if (st != CW_OK)
+		cw_worker_retire(w, true, err.text);
+	return st == CW_OK;
+}
+
+/* The first READY: everything that depends on the model is known now. */
+static enum cw_status
+learn_model(struct cw_daemon *d, const struct cw_model_facts *f,
+    struct cw_err *err)
+{
+	struct cw_pool *p = d->pool;
+	struct cw_generation *g = cw_reload_current(d);
+	struct cw_arena *a = p->facts_arena;
+
+	p->facts = *f;
+	p->model_key = cw_arena_printf(a, "%s/%s/%s/%s", f->sha256,
+	    f->precision, cw_views_name((enum cw_views)d->cfg->views),
+	    CW_VERSION);
+	p->text_key = cw_arena_printf(a, "%s/%s", f->sha256, f->precision);
+	CW_CHECK(!cw_arena_overflowed(a));
+	p->ready = true;
+	cw_log(CW_LOG_NOTICE, "model name=%s sha256=%.12s tower=%s "
+	    "precision=%s kernel=%s sandbox=%s start_ms=%u", f->name,
+	    f->sha256, f->tower, f->precision, f->kernel, f->sandbox,
+	    f->start_ms);
+	return g->vecs != NULL ? CW_OK : cw_generation_recall(g, f->embed,
+	    p->text_key, d->spool, err);
+}
+
+enum cw_status
+cw_worker_is_ready(struct cw_worker *w, struct cw_unpack *r,
+    struct cw_err *err)
+{
+	struct cw_pool *p = w->d->pool;
+	struct cw_generation *g = cw_reload_current(w->d);
+	struct cw_arena *a = p->ready ? p->scratch : p->facts_arena;
+	struct cw_model_facts f;
+	enum cw_status st;
+
+	if (w->gen != NULL || w->trial != NULL)
+		return cw_err_set(err, CW_E_FORMAT, "READY twice");
+	if ((st = cw_model_facts_unpack(r, a, &f, err)) != CW_OK)
+		return st;
+	if (f.embed == 0 || f.embed > CW_EMBED_MAX ||
+	    !cw_sha256_valid(f.sha256))
+		return cw_err_set(err, CW_E_FORMAT, "READY: bad facts");
+	if (!p->ready) {
+		if ((st = learn_model(w->d, &f, err)) != CW_OK)
+			return st;
+	} else if (f.embed != p->facts.embed ||
+	    strcmp(f.sha256, p->facts.sha256) != 0)
+		return cw_err_set(err, CW_E_MODEL, "the model has changed "
+		    "since the daemon started; restart the daemon");
+	if (g->missing > 0)
+		w->trial = cw_generation_ref(g);
+	else
+		w->gen = cw_generation_ref(g);
+	w->awaits_policy = true;
+	(void)cw_worker_give_set(w, g);
+	return CW_OK;
+}
+
+void
+cw_worker_has_set(struct cw_worker *w)
+{
+	struct cw_pool *p = w->d->pool;
+
+	(void)evtimer_del(w->timer);
+	cw_worker_set_state(w, CW_W_IDLE, "");
+	/* The first has proved model and policies: the others may come. */
+	for (uint32_t i = 0; i < p->n; i++)
+		if (p->workers[i].state == CW_W_DEAD &&
+		    p->workers[i].restarts == 0)
+			cw_timer_set(p->workers[i].timer, 0);
+}
+
+static void
+on_frame(void *owner, const struct cw_frame *f)
+{
+	struct cw_worker *w = owner;
+
+	CW_CHECK_OBJ(w, WORKER_MAGIC);
+	cw_worker_take(w, f);
+}
+
+static void
+on_wait(evutil_socket_t fd, short what, void *arg)
+{
+	struct cw_daemon *d = arg;
+
+	/* Nothing: the turn that this ends dispatches. */
+	(void)fd;
+	(void)what;
+	CW_CHECK_OBJ(d, CW_DAEMON_MAGIC);
+}
+
+static void
+on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	struct cw_daemon *d = arg;
+
+	(void)fd;
+	(void)what;
+	CW_CHECK_OBJ(d, CW_DAEMON_MAGIC);
+	cw_pool_sweep(d);
+}
+
+/* ---- questions ---- */
+
+bool
+cw_pool_ready(const struct cw_daemon *d)
+{
+	return d->pool != NULL && d->pool->ready;
+}
+
+const struct cw_model_facts *
+cw_pool_facts(const struct cw_daemon *d)
+{
+	CW_CHECK_OBJ(d->pool, POOL_MAGIC);
+	return &d->pool->facts;
+}
+
+const char *
+cw_pool_model_key(const struct cw_daemon *d)
+{
+	return d->pool->model_key;
+}
+
+const char *
+cw_pool_text_key(const struct cw_daemon *d)
+{
+	return d->pool->text_key;
+}
+
+const char *
+cw_pool_failed(const struct cw_daemon *d, int *exit_code)
+{
+	if (d->pool == NULL || d->pool->failed.text[0] == '\0')
+		return NULL;
+	*exit_code = d->pool->exit_code;
+	return d->pool->failed.text;
+}
+
+size_t
+cw_pool_busy(const struct cw_daemon *d)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < d->pool->n; i++)
+		n += d->pool->workers[i].left > 0;
+	return n;
+}
+
+uint32_t
+cw_pool_retry_ms(const struct cw_daemon *d)
+{
+	const struct cw_pool *p = d->pool;
+	double ms = 100;
+
+	if (p != NULL && p->job_us > 0)
+		ms = (double)cw_queue_count(d->queue) * p->job_us /
+		    (p->n * 2e3);
+	return ms < 50 ? 50 : ms > 5000 ? 5000 : (uint32_t)ms;
+}
+
+uint32_t
+cw_pool_size(const struct cw_daemon *d)
+{
+	return d->pool == NULL ? 0 : d->pool->n;
+}
+
+/* Second number of /proc/PID/statm, in pages. */
+static uint64_t
+resident_bytes(pid_t pid)
+{
+	unsigned long all, resident;
+	char path[64];
+	uint64_t n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	if (pid <= 0 || (f = fopen(path, "re")) == NULL)
+		return 0;
+	if (fscanf(f, "%lu %lu", &all, &resident) == 2)
+		n = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+	fclose(f);
+	return n;
+}
+
+void
+cw_pool_view(const struct cw_daemon *d, uint32_t i,
+    struct cw_worker_view *out)
+{
+	const struct cw_worker *w = &d->pool->workers[i];
+
+	CW_CHECK(i < d->pool->n);
+	*out = (struct cw_worker_view){
+		.number = w->number,
+		.state = w->state,
+		.pid = w->pid,
+		.jobs = w->jobs,
+		.batches = w->batches,
+		.restarts = w->restarts,
+		.generation = w->gen == NULL ? 0 : w->gen->set.generation,
+		.rss = resident_bytes(w->pid),
+	};
+}

@@ -1,0 +1,337 @@
+/*
+ * spool.c - see spool.h.  Opening, turns, retention.
+ */
+#include "supervisor/spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "supervisor/spool_db.h"
+
+#define SCRATCH_BYTES	(1u << 20)	/* a packed header, a job's embeddings */
+
+static const char schema[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE jobs(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id TEXT NOT NULL UNIQUE, received_us INTEGER NOT NULL,"
+    " attempt INTEGER NOT NULL DEFAULT 0, blame INTEGER NOT NULL DEFAULT 0,"
+    " priority INTEGER NOT NULL, deadline_ms INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL, sha256 TEXT NOT NULL,"
+    " cache_key TEXT NOT NULL, header BLOB NOT NULL, payload BLOB NOT NULL);"
+    "CREATE TABLE verdicts(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id TEXT NOT NULL UNIQUE, decision TEXT NOT NULL, policy TEXT NOT NULL,"
+    " json TEXT NOT NULL, received_us INTEGER NOT NULL,"
+    " scored_us INTEGER NOT NULL, sha256 TEXT NOT NULL,"
+    " policies_hash TEXT NOT NULL, cache_key TEXT);"
+    "CREATE INDEX verdicts_cache ON verdicts(cache_key)"
+    " WHERE cache_key IS NOT NULL;"
+    "CREATE INDEX verdicts_image ON verdicts(sha256);"
+    "CREATE INDEX verdicts_age ON verdicts(scored_us);"
+    "CREATE TABLE artifacts(id TEXT NOT NULL, n INTEGER NOT NULL,"
+    " kind INTEGER NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL,"
+    " PRIMARY KEY(id, n));"
+    "CREATE TABLE embeddings(seq INTEGER PRIMARY KEY, sha256 TEXT NOT NULL,"
+    " model TEXT NOT NULL, stored_us INTEGER NOT NULL, embed INTEGER NOT"
+    " NULL, format TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT"
+    " NULL, frames INTEGER NOT NULL, views BLOB NOT NULL,"
+    " vectors BLOB NOT NULL, UNIQUE(sha256, model));"
+    "CREATE INDEX embeddings_age ON embeddings(stored_us);"
+    "CREATE TABLE text_vectors(model TEXT NOT NULL, templates TEXT NOT NULL,"
+    " prompt TEXT NOT NULL, vector BLOB NOT NULL,"
+    " PRIMARY KEY(model, templates, prompt));"
+    "CREATE TABLE quarantine(id TEXT PRIMARY KEY, reason TEXT NOT NULL,"
+    " stored_us INTEGER NOT NULL, sha256 TEXT NOT NULL, header BLOB NOT"
+    " NULL, payload BLOB NOT NULL);"
+    "CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " sink TEXT NOT NULL, id TEXT NOT NULL);"
+    "CREATE INDEX outbox_sink ON outbox(sink, seq);"
+    "INSERT INTO meta VALUES('version', 1);"
+    "COMMIT;";
+_Static_assert(CW_SPOOL_VERSION == 1, "the schema writes its version");
+
+/* Directory (one level) and lock file; the lock ends with the process. */
+static enum cw_status
+lock_directory(const char *path, struct cw_arena *a, int *fd,
+    struct cw_err *err)
+{
+	const char *file = cw_arena_printf(a, "%s/lock", path);
+	char pid[24] = "";
+	ssize_t n;
+
+	if (file == NULL)
+		return cw_err_set(err, CW_E_LIMIT, "%s: no room", path);
+	if (mkdir(path, 0700) == -1 && errno != EEXIST)
+		return cw_err_sys(err, "%s", path);
+	*fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*fd == -1)
+		return cw_err_sys(err, "%s", file);
+	if (flock(*fd, LOCK_EX | LOCK_NB) == -1) {
+		n = pread(*fd, pid, sizeof(pid) - 1, 0);
+		if (n > 0)
+			pid[strcspn(pid, "\n")] = '\0';
+		cw_close(fd);
+		return cw_err_set(err, CW_E_BUSY,
+		    "%s: another daemon%s%s uses this spool", path,
+		    n > 0 ? ", process " : "", n > 0 ? pid : "");
+	}
+	/* Only a hint for people: a full disk must not stop us here. */
+	n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+	if (ftruncate(*fd, 0) == -1 || pwrite(*fd, pid, (size_t)n, 0) == -1)
+		errno = 0;
+	return CW_OK;
+}
+
+static enum cw_status
+check_schema(struct cw_db *db, const char *path, struct cw_err *err)
+{
+	enum cw_status st;
+	int64_t tables, version;
+
+	st = cw_db_int(db, "SELECT count(*) FROM sqlite_schema", &tables, err);
+	if (st != CW_OK)
+		return st;
+	if (tables == 0)
+		return cw_db_exec(db, schema, err);
+	st = cw_db_int(db, "SELECT count(*) FROM sqlite_schema"
+	    " WHERE name = 'meta'", &version, err);
+	if (st == CW_OK && version == 1)
+		st = cw_db_int(db, "SELECT value FROM meta"
+		    " WHERE key = 'version'", &version, err);
+	else if (st == CW_OK)
+		return cw_err_set(err, CW_E_CONFIG,
+		    "%s/spool.db: not a spool of clipward", path);
+	if (st == CW_OK && version != CW_SPOOL_VERSION)
+		return cw_err_set(err, CW_E_CONFIG, "%s/spool.db: spool "
+		    "version %jd; want %d: written by another clipward", path,
+		    (intmax_t)version, CW_SPOOL_VERSION);
+	return st;
+}
+
+enum cw_status
+cw_spool_open(const char *path, struct cw_arena *a, struct cw_spool **out,
+    struct cw_err *err)
+{
+	struct cw_spool *sp = cw_arena_zalloc(a, 1, sizeof(*sp));
+	const char *file = cw_arena_printf(a, "%s/spool.db", path);
+	enum cw_status st;
+
+	if (sp == NULL || file == NULL)
+		return cw_err_set(err, CW_E_LIMIT, "%s: no room", path);
+	sp->magic = SPOOL_MAGIC;
+	sp->lock = -1;
+	if ((st = lock_directory(path, a, &sp->lock, err)) != CW_OK)
+		return st;
+	if ((st = cw_arena_open(SCRATCH_BYTES, &sp->scratch, err)) != CW_OK ||
+	    (st = cw_db_open(file, a, &sp->db, err)) != CW_OK ||
+	    (st = check_schema(sp->db, path, err)) != CW_OK) {
+		cw_spool_close(&sp);
+		return st == CW_E_FORMAT ? CW_E_CONFIG : st;
+	}
+	*out = sp;
+	return CW_OK;
+}
+
+void
+cw_spool_close(struct cw_spool **spp)
+{
+	struct cw_spool *sp = *spp;
+
+	if (sp == NULL)
+		return;
+	CW_CHECK_OBJ(sp, SPOOL_MAGIC);
+	cw_db_close(&sp->db);
+	cw_arena_close(&sp->scratch);
+	cw_close(&sp->lock);
+	sp->magic = 0;
+	*spp = NULL;
+}
+
+/* ---- turns ---- */
+
+bool
+cw_spool_dirty(const struct cw_spool *sp)
+{
+	return sp->dirty;
+}
+
+bool
+cw_spool_sick(const struct cw_spool *sp)
+{
+	return sp->sick;
+}
+
+enum cw_status
+cw_spool_write(struct cw_spool *sp, struct cw_err *err)
+{
+	enum cw_status st;
+
+	CW_CHECK_OBJ(sp, SPOOL_MAGIC);
+	if (sp->sick || sp->failed) {
+		/* Whoever writes counts on it: the turn must not succeed. */
+		(void)cw_err_set(err, CW_E_BUSY, "spool: waiting for the disk");
+		return cw_spool_wrote(sp, CW_E_BUSY, sp->failed ? NULL : err);
+	}
+	if (sp->dirty)
+		return CW_OK;
+	if ((st = cw_db_exec(sp->db, "BEGIN IMMEDIATE", err)) != CW_OK)
+		return cw_spool_wrote(sp, st, err);
+	sp->dirty = true;
+	return CW_OK;
+}
+
+enum cw_status
+cw_spool_wrote(struct cw_spool *sp, enum cw_status st, struct cw_err *err)
+{
+	if (st == CW_OK)
+		return CW_OK;
+	sp->failed = true;
+	sp->dirty = true;	/* the commit must say so */
+	if (err != NULL)
+		sp->why = *err;
+	return CW_E_BUSY;
+}
+
+enum cw_status
+cw_spool_commit(struct cw_spool *sp, struct cw_err *err)
+{
+	enum cw_status st;
+
+	CW_CHECK_OBJ(sp, SPOOL_MAGIC);
+	if (!sp->dirty)
+		return CW_OK;
+	sp->dirty = false;
+	if (sp->failed) {
+		*err = sp->why;
+		st = CW_E_SYSTEM;
+	} else
+		st = cw_db_exec(sp->db, "COMMIT", err);
+	sp->failed = false;
+	if (st == CW_OK)
+		return CW_OK;
+	/* SQLite has undone some failures by itself; then there is nothing. */
+	if (cw_db_in_transaction(sp->db) &&
+	    cw_db_exec(sp->db, "ROLLBACK", NULL) != CW_OK)
+		CW_CHECK(!cw_db_in_transaction(sp->db));
+	sp->sick = true;
+	return st;
+}
+
+enum cw_status
+cw_spool_probe(struct cw_spool *sp, struct cw_err *err)
+{
+	CW_CHECK(!sp->dirty);
+	sp->sick = false;
+	if (SPOOL_RUN(sp, err, "INSERT OR REPLACE INTO meta"
+	    " VALUES('probe', ?1)", CW_I(cw_wall_us())) != CW_OK)
+		CW_CHECK(sp->failed);	/* which the commit reports */
+	return cw_spool_commit(sp, err);
+}
+
+/* ---- retention ---- */
+
+static enum cw_status
+bytes_used(struct cw_spool *sp, uint64_t *out, struct cw_err *err)
+{
+	int64_t page = 0, pages = 0, unused = 0;
+	enum cw_status st;
+
+	if ((st = cw_db_int(sp->db, "PRAGMA page_size", &page, err)) != CW_OK ||
+	    (st = cw_db_int(sp->db, "PRAGMA page_count", &pages, err)) !=
+	    CW_OK ||
+	    (st = cw_db_int(sp->db, "PRAGMA freelist_count", &unused, err)) !=
+	    CW_OK)
+		return st;
+	*out = (uint64_t)(page * (pages - unused));
+	return CW_OK;
+}
+
+enum cw_status
+cw_spool_use(struct cw_spool *sp, struct cw_spool_use *out,
+    struct cw_err *err)
+{
+	int64_t jobs = 0, verdicts = 0, quarantined = 0;
+	enum cw_status st;
+
+	if ((st = bytes_used(sp, &out->bytes, err)) != CW_OK ||
+	    (st = cw_db_int(sp->db, "SELECT count(*) FROM jobs", &jobs,
+	    err)) != CW_OK ||
+	    (st = cw_db_int(sp->db, "SELECT max(seq) FROM verdicts",
+	    &verdicts, err)) != CW_OK ||
+	    (st = cw_db_int(sp->db, "SELECT count(*) FROM quarantine",
+	    &quarantined, err)) != CW_OK)
+		return st;
+	out->jobs = (uint64_t)jobs;
+	out->verdicts = (uint64_t)verdicts;
+	out->quarantined = (uint64_t)quarantined;
+	return CW_OK;
+}
+
+/* Oldest first; what a sink has not confirmed is not touched. */
+static enum cw_status
+delete_verdicts(struct cw_spool *sp, int64_t before_us, uint32_t most,
+    uint64_t *deleted, struct cw_err *err)
+{
+	enum cw_status st;
+
+	st = SPOOL_RUN(sp, err, "DELETE FROM artifacts WHERE id IN"
+	    " (SELECT id FROM verdicts WHERE scored_us < ?1 AND id NOT IN"
+	    " (SELECT id FROM outbox) ORDER BY scored_us LIMIT ?2)",
+	    CW_I(before_us), CW_I(most));
+	if (st != CW_OK)
+		return st;
+	st = SPOOL_RUN(sp, err, "DELETE FROM verdicts WHERE seq IN"
+	    " (SELECT seq FROM verdicts WHERE scored_us < ?1 AND id NOT IN"
+	    " (SELECT id FROM outbox) ORDER BY scored_us LIMIT ?2)",
+	    CW_I(before_us), CW_I(most));
+	if (st == CW_OK)
+		*deleted += (uint64_t)cw_db_changes(sp->db);
+	return st;
+}
+
+static enum cw_status
+delete_extras(struct cw_spool *sp, int64_t before_us, uint32_t most,
+    uint64_t *deleted, struct cw_err *err)
+{
+	enum cw_status st;
+
+	st = SPOOL_RUN(sp, err, "DELETE FROM embeddings WHERE seq IN"
+	    " (SELECT seq FROM embeddings WHERE stored_us < ?1"
+	    " ORDER BY stored_us LIMIT ?2)", CW_I(before_us), CW_I(most));
+	if (st != CW_OK)
+		return st;
+	*deleted += (uint64_t)cw_db_changes(sp->db);
+	st = SPOOL_RUN(sp, err, "DELETE FROM quarantine WHERE rowid IN"
+	    " (SELECT rowid FROM quarantine WHERE stored_us < ?1"
+	    " ORDER BY rowid LIMIT ?2)", CW_I(before_us), CW_I(most));
+	if (st == CW_OK)
+		*deleted += (uint64_t)cw_db_changes(sp->db);
+	return st;
+}
+
+enum cw_status
+cw_spool_retain(struct cw_spool *sp, int64_t before_us, uint64_t max_bytes,
+    uint32_t most, uint64_t *deleted, struct cw_err *err)
+{
+	uint64_t bytes = 0;
+	enum cw_status st;
+
+	*deleted = 0;
+	if ((st = bytes_used(sp, &bytes, err)) != CW_OK)
+		return st;
+	if (bytes > max_bytes)
+		before_us = INT64_MAX;
+	st = delete_verdicts(sp, before_us, most, deleted, err);
+	if (st == CW_OK)
+		st = delete_extras(sp, before_us, most, deleted, err);
+	if (st == CW_OK && *deleted > 0)
+		st = SPOOL_RUN(sp, err, "PRAGMA incremental_vacuum(256)",
+		    { CW_BIND_END, 0, NULL, 0 });
+	return st;
+}

@@ -1,0 +1,288 @@
+/*
+ * turn.c - see turn.h.
+ */
+#include "supervisor/turn.h"
+
+#include <event2/event.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "conf/config.h"
+#include "supervisor/control.h"
+#include "supervisor/gates.h"
+#include "supervisor/plugin_sink.h"
+#include "supervisor/pool.h"
+#include "supervisor/spool.h"
+#include "supervisor/timer.h"
+
+#define TURN_MAGIC	0x70a4e11du
+#define TURN_BYTES	(1u << 30)	/* address space; pages come with use */
+#define KEEP_BYTES	(4u << 20)	/* kept between turns */
+#define PROBE_FIRST_MS	50		/* a sick spool is tried again, */
+#define PROBE_MOST_MS	2000		/* at last this often */
+
+enum effect_kind { REPLY, ACCEPTED, VERDICT };
+
+struct effect {
+	enum effect_kind	 kind;
+	bool			 promise;	/* not to be said when undone */
+	uint64_t		 route;
+	const char		*id;
+	struct cw_slot		*slot;
+	struct cw_reply		 reply;
+	const struct cw_told	*told;
+	struct effect		*next;
+};
+
+struct cw_turn {
+	uint32_t	 magic;
+	struct cw_arena	*arena;
+	struct effect	*first, **last;
+	struct event	*probe;
+	uint32_t	 probe_ms;
+};
+
+static void
+on_probe(evutil_socket_t fd, short what, void *arg);
+
+enum cw_status
+cw_turn_open(struct cw_daemon *d, struct cw_err *err)
+{
+	struct cw_turn *t = cw_arena_zalloc(d->arena, 1, sizeof(*t));
+	enum cw_status st;
+
+	CW_CHECK(t != NULL);
+	t->magic = TURN_MAGIC;
+	t->last = &t->first;
+	if ((st = cw_arena_open(TURN_BYTES, &t->arena, err)) != CW_OK)
+		return st;
+	t->probe = evtimer_new(d->base, on_probe, d);
+	if (t->probe == NULL)
+		return cw_err_set(err, CW_E_SYSTEM, "turn: no memory");
+	d->turn = t;
+	return CW_OK;
+}
+
+void
+cw_turn_close(struct cw_daemon *d)
+{
+	if (d->turn == NULL)
+		return;
+	event_free(d->turn->probe);
+	cw_arena_close(&d->turn->arena);
+	d->turn->magic = 0;
+	d->turn = NULL;
+}
+
+struct cw_arena *
+cw_turn_arena(const struct cw_daemon *d)
+{
+	return d->turn->arena;
+}
+
+/* ---- noting ---- */
+
+/* A turn that has no memory left says nothing: the sender asks again. */
+static struct effect *
+note(struct cw_daemon *d, enum effect_kind kind)
+{
+	struct cw_turn *t = d->turn;
+	struct effect *e;
+
+	CW_CHECK_OBJ(t, TURN_MAGIC);
+	e = cw_arena_zalloc(t->arena, 1, sizeof(*e));
+	if (e == NULL)
+		return NULL;
+	e->kind = kind;
+	*t->last = e;
+	t->last = &e->next;
+	return e;
+}
+
+void
+cw_turn_reply(struct cw_daemon *d, uint64_t route, enum cw_answer answer,
+    const char *id, const char *json, const struct cw_bytes *parts,
+    uint32_t nparts)
+{
+	struct effect *e;
+
+	if (route == 0 || json == NULL || (e = note(d, REPLY)) == NULL)
+		return;
+	e->route = route;
+	e->promise = cw_spool_dirty(d->spool) && (answer == CW_A_ACCEPTED ||
+	    answer == CW_A_VERDICT);
+	e->id = cw_arena_strdup(d->turn->arena, id == NULL ? "" : id);
+	e->reply.answer = answer;
+	e->reply.json = json;
+	for (uint32_t i = 0; i < nparts && i < CW_PARTS_MAX; i++)
+		e->reply.parts[e->reply.nparts++] = parts[i];
+}
+
+/*
+ * These two must not be lost, or a job would hang: the first gigabyte of a
+ * turn can't be used up by what the bounded channels bring in one turn.
+ */
+void
+cw_turn_accepted(struct cw_daemon *d, struct cw_slot *s)
+{
+	struct effect *e = note(d, ACCEPTED);
+
+	CW_CHECK(e != NULL);
+	e->slot = s;
+}
+
+void
+cw_turn_verdict(struct cw_daemon *d, struct cw_slot *s, uint64_t route,
+    const struct cw_told *told)
+{
+	struct effect *e = note(d, VERDICT);
+
+	CW_CHECK(e != NULL);
+	e->slot = s;
+	e->route = route;
+	e->told = told;
+}
+
+const char *
+cw_turn_busy_json(const struct cw_daemon *d, const char *id)
+{
+	return cw_arena_printf(d->turn->arena,
+	    "{\"id\":\"%s\",\"retry_after_ms\":%u}", id,
+	    cw_pool_retry_ms(d));
+}
+
+/* ---- acting ---- */
+
+static void
+tell(struct cw_daemon *d, const struct effect *e)
+{
+	const struct cw_told *v = e->told;
+	struct cw_reply r = { .answer = CW_A_VERDICT, .json = v->json,
+		.nparts = v->nparts };
+
+	memcpy(r.parts, v->parts, sizeof(r.parts));
+	if (e->slot != NULL)
+		for (uint32_t i = 0; i < e->slot->nroutes; i++)
+			cw_gates_reply(d, e->slot->routes[i], &r);
+	else if (e->route != 0)
+		cw_gates_reply(d, e->route, &r);
+	cw_gates_publish(d, v);
+	cw_control_watch(d, v);
+	d->stats.verdicts[v->action]++;
+	cw_histogram_add(&d->stats.total, v->total_us);
+	cw_log(CW_LOG_INFO, "verdict job=%s action=%s policy=%s category=%s "
+	    "score=%.3f ms=%.1f", v->id, cw_action_name(v->action), v->policy,
+	    v->category, (double)v->score, (double)v->total_us / 1e3);
+	if (e->slot != NULL)
+		cw_queue_remove(d->queue, e->slot);
+}
+
+static void
+act(struct cw_daemon *d, const struct effect *e)
+{
+	switch (e->kind) {
+	case REPLY:
+		cw_gates_reply(d, e->route, &e->reply);
+		break;
+	case ACCEPTED:
+		d->stats.accepted++;
+		cw_queue_ready(d->queue, e->slot);
+		break;
+	case VERDICT:
+		tell(d, e);
+		break;
+	}
+}
+
+static void
+take_back(struct cw_daemon *d, const struct effect *e)
+{
+	const struct cw_reply busy = { .answer = CW_A_BUSY,
+		.json = e->kind == REPLY ? cw_turn_busy_json(d, e->id) : "" };
+
+	switch (e->kind) {
+	case REPLY:
+		cw_gates_reply(d, e->route, e->promise && busy.json != NULL ?
+		    &busy : &e->reply);
+		break;
+	case ACCEPTED:
+		cw_queue_remove(d->queue, e->slot);
+		break;
+	case VERDICT:
+		if (e->slot != NULL) {
+			e->slot->from_embeds = false;
+			cw_queue_put_back(d->queue, e->slot);
+		}
+		break;
+	}
+}
+
+/* The state changed: say it once, then keep trying on a timer. */
+static void
+fall_sick(struct cw_daemon *d, const struct cw_err *why)
+{
+	d->stats.spool_failures++;
+	d->turn->probe_ms = PROBE_FIRST_MS;
+	cw_log(CW_LOG_ERR, "spool state=sick error=\"%s\"", why->text);
+	cw_timer_set(d->turn->probe, PROBE_FIRST_MS);
+}
+
+void
+cw_turn_end(struct cw_daemon *d)
+{
+	struct cw_turn *t = d->turn;
+	const bool wrote = cw_spool_dirty(d->spool);
+	const bool was_sick = cw_spool_sick(d->spool);
+	struct effect *e;
+	struct cw_err err;
+	bool ok;
+
+	CW_CHECK_OBJ(t, TURN_MAGIC);
+	if (wrote)
+		cw_sinks_confirm(d);
+	ok = cw_spool_commit(d->spool, &err) == CW_OK;
+	if (wrote && ok)
+		d->stats.commits++;
+	if (!ok && !was_sick)
+		fall_sick(d, &err);
+	/* Acting may note nothing new: what it calls only sends. */
+	for (e = t->first; e != NULL; e = e->next)
+		if (ok)
+			act(d, e);
+		else
+			take_back(d, e);
+	t->first = NULL;
+	t->last = &t->first;
+	cw_arena_reset(t->arena, KEEP_BYTES);
+}
+
+static void
+probe(struct cw_daemon *d)
+{
+	struct cw_turn *t = d->turn;
+	struct cw_err err;
+
+	if (!cw_spool_sick(d->spool))
+		return;
+	/* What was written in this turn before us is decided first. */
+	cw_turn_end(d);
+	if (cw_spool_probe(d->spool, &err) == CW_OK) {
+		cw_log(CW_LOG_NOTICE, "spool state=well");
+		return;
+	}
+	t->probe_ms = t->probe_ms * 2 > PROBE_MOST_MS ? PROBE_MOST_MS :
+	    t->probe_ms * 2;
+	cw_timer_set(t->probe, t->probe_ms);
+}
+
+static void
+on_probe(evutil_socket_t fd, short what, void *arg)
+{
+	struct cw_daemon *d = arg;
+
+	(void)fd;
+	(void)what;
+	CW_CHECK_OBJ(d, CW_DAEMON_MAGIC);
+	probe(d);
+}
