@@ -255,7 +255,7 @@ find_drivers(struct cw_worker *w, const struct words *ws,
 	struct cw_trace trace;
 	struct cw_fold fold;
 	enum cw_status st;
-	double words = 0, parts;
+	double words = 0, parts, reach = 0, settled;
 
 	cw_policy_set_category(&w->bank->set, o->category, &p, &c);
 	d->win = window_at(ws, o->window[o->category]);
@@ -288,7 +288,10 @@ find_drivers(struct cw_worker *w, const struct words *ws,
 	d->remainder = d->total - words;
 	parts = (double)terms.tokens[0] + terms.read + terms.mlp +
 	    terms.out_bias + terms.rest + terms.ln_bias + k.constant;
-	if (!(fabs(parts - d->remainder) <= CW_COMPLETE_WITHIN))
+	for (int i = 0; i < k.n; i++)
+		reach += fabsf(k.weight[i]);
+	if (!cw_explain_settled(w->info, d->remainder - parts, reach,
+	    &settled))
 		return cw_err_set(err, CW_E_NUMERIC,
 		    "parts of a text sum to %.6f; want %.6f", words + parts,
 		    d->total);

@@ -27,17 +27,18 @@ cw_warm_noise(struct cw_worker *w, int n, uint32_t seed)
 
 /* Is t . u/|u| the sum of its parts? */
 static enum cw_status
-check_sum(const struct cw_terms *s, int tokens, const float *t,
-    const float *embed, int E, const char *tower, struct cw_err *err)
+check_sum(const struct cw_worker *w, const struct cw_terms *s, int tokens,
+    const float *t, const float *embed, const char *tower,
+    struct cw_err *err)
 {
 	double parts = (double)s->read + s->mlp + s->out_bias + s->rest +
-	    s->ln_bias, cosine = 0;
+	    s->ln_bias, cosine = 0, settled;
 
 	for (int i = 0; i < tokens; i++)
 		parts += s->tokens[i];
-	for (int i = 0; i < E; i++)
+	for (int i = 0; i < w->info->E; i++)
 		cosine += (double)t[i] * embed[i];
-	if (fabs(parts - cosine) <= CW_COMPLETE_WITHIN)
+	if (cw_explain_settled(w->info, cosine - parts, 1, &settled))
 		return CW_OK;
 	return cw_err_set(err, CW_E_NUMERIC, "self-test: the parts of the %s "
 	    "tower's explanation sum to %.6f; want %.6f", tower, parts,
@@ -86,8 +87,7 @@ warm_text(struct cw_worker *w, float *embed, struct cw_err *err)
 		    NULL);
 	if (st != CW_OK)
 		return cw_err_set(err, st, "self-test: no room");
-	return check_sum(&terms, trace.T - 1, embed, embed, w->info->E,
-	    "text", err);
+	return check_sum(w, &terms, trace.T - 1, embed, embed, "text", err);
 }
 
 /* A batch of noise, each image explained along a text's vector. */
@@ -120,7 +120,7 @@ warm_images(struct cw_worker *w, const float *t, struct cw_err *err)
 			st = cw_explain(w->model, &w->trace[i], &fold,
 			    w->scratch, &terms, NULL);
 		if (st == CW_OK)
-			st = check_sum(&terms, w->trace[i].T - 1, t, embed, E,
+			st = check_sum(w, &terms, w->trace[i].T - 1, t, embed,
 			    "image", err);
 	}
 	return st;
