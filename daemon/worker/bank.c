@@ -13,6 +13,7 @@
 /* Address space only: 8192 prompts of 2048 floats, twice, and the texts. */
 #define BANK_BYTES	((size_t)256 << 20)
 #define PLACE		"{}"
+#define FRESH_FOLDS	4	/* prompts folded ahead by one explanation */
 
 /* Where a bank index lies in its set. */
 struct place {
@@ -275,17 +276,22 @@ cw_bank_close(struct cw_bank **bank)
 	cw_arena_close(&arena);
 }
 
-/* The kept fold of one prompt, made now if there is room; NULL when not. */
+/*
+ * The kept fold of one prompt; made now if there is room and fresh allows, or
+ * else NULL.
+ */
 static const struct cw_fold *
 kept_fold(struct cw_bank *b, const struct cw_model *m, enum cw_side side,
-    uint32_t bank)
+    uint32_t bank, int *fresh)
 {
 	struct cw_fold **f = &b->fold[side][bank];
 
 	if (*f != NULL)
 		return *f;
-	if (cw_arena_used(b->folds) + b->fold_bytes > CW_FOLDS_BYTES)
+	if (*fresh == 0 || cw_arena_used(b->folds) + b->fold_bytes >
+	    CW_FOLDS_BYTES)
 		return NULL;
+	--*fresh;
 	*f = cw_arena_zalloc(b->folds, 1, sizeof(**f));
 	if (*f != NULL && cw_fold_make(m, side,
 	    b->rows + bank * (size_t)b->E,
@@ -320,12 +326,15 @@ cw_bank_fold(struct cw_bank *b, const struct cw_model *m, enum cw_side side,
     struct cw_fold *out)
 {
 	const struct cw_fold **f = cw_arena_zalloc(a, (size_t)n, sizeof(*f));
+	int fresh = FRESH_FOLDS;
+	bool all = true;
 
 	CW_CHECK_OBJ(b, BANK_MAGIC);
 	if (f == NULL)
 		return CW_E_LIMIT;
 	for (int i = 0; i < n; i++)
-		if ((f[i] = kept_fold(b, m, side, bank[i])) == NULL)
-			return fold_sum(b, m, side, bank, weight, n, a, out);
-	return cw_fold_mix(f, weight, n, a, out);
+		if ((f[i] = kept_fold(b, m, side, bank[i], &fresh)) == NULL)
+			all = false;
+	return all ? cw_fold_mix(f, weight, n, a, out) :
+	    fold_sum(b, m, side, bank, weight, n, a, out);
 }

@@ -48,8 +48,10 @@ void cw_bank_close(struct cw_bank **b);		/* NULL is fine */
 /*
  * The fold of sum_i weight[i] * row[bank[i]] through one tower's output side.
  * Folds of single prompts are kept from use to use while they fit in
- * CW_FOLDS_BYTES (a fold reads every out_proj of the tower, a sum of kept
- * ones next to nothing); past that the sum itself is folded.
+ * CW_FOLDS_BYTES: a fold reads every out_proj of the tower (3 ms for a
+ * ViT-B/32), a sum of kept ones next to nothing.  They are made a few at a
+ * time, so that no explanation waits for a whole bank; where one is missing,
+ * the sum itself is folded.
  */
 #define CW_FOLDS_BYTES	((size_t)32 << 20)	/* some 800 of a ViT-B/32 */
 CW_MUST_USE enum cw_status cw_bank_fold(struct cw_bank *b,
