@@ -78,9 +78,11 @@ static const struct cw_config_key keys[] = {
 	KEY("model.kernel", STRING, model.kernel, 0, 64, "\"\"",
 	    "Force one set of CPU kernels by name; empty: the best this "
 	    "processor has. `clipward bench` prints the one in use."),
-	KEY("model.cache", PATH, model.cache, 0, 0, "\"\"",
-	    "Directory for weights packed by `clipward model prepare`; empty: "
-	    "pack at every start."),
+	{ "model.cache", KEY_PATH, offsetof(struct cw_config, model.cache), 0,
+	    0, "auto", NULL, "auto",
+	    "Directory for packed weights, made at the first start and shared "
+	    "by all workers; auto: packed/ in spool.path; empty: each worker "
+	    "packs its own." },
 
 	KEY("policies", DATA_PATHS, policies, 1, CW_CONFIG_LIST_MAX,
 	    "policies/",
@@ -312,7 +314,8 @@ set_string(struct reading *r, const struct cw_config_key *k,
 	if (n->kind != CW_YAML_SCALAR ||
 	    (k->type == KEY_STRING && strlen(s) > k->max))
 		return bad_value(r, k, n);
-	if (k->type != KEY_STRING)
+	if (k->type != KEY_STRING &&
+	    (k->zero == NULL || strcmp(s, k->zero) != 0))
 		s = resolve(r, s, k->type == KEY_DATA_PATH);
 	if (s == NULL)
 		return no_room(r);
@@ -514,6 +517,19 @@ set_defaults(struct reading *r)
 	return CW_OK;
 }
 
+/* Settings that follow from others, once all are known. */
+static enum cw_status
+finish(struct reading *r)
+{
+	struct cw_config *cfg = r->cfg;
+
+	if (strcmp(cfg->model.cache, "auto") == 0)
+		cfg->model.cache = cw_arena_printf(r->arena, "%s/packed",
+		    cfg->spool.path);
+	return cfg->model.cache == NULL || cw_arena_overflowed(r->arena) ?
+	    no_room(r) : CW_OK;
+}
+
 enum cw_status
 cw_config_defaults(const char *dir, struct cw_arena *a,
     struct cw_config *out, struct cw_err *err)
@@ -522,6 +538,8 @@ cw_config_defaults(const char *dir, struct cw_arena *a,
 	struct reading r = { &cfg, a, err };
 	enum cw_status st = set_defaults(&r);
 
+	if (st == CW_OK)
+		st = finish(&r);
 	if (st == CW_OK)
 		*out = cfg;
 	return st;
@@ -556,8 +574,8 @@ cw_config_read(const char *path, struct cw_arena *a, struct cw_config *out,
 		    set_key(&r, c->key, c);
 	if (st == CW_OK)
 		st = cw_config_check(&cfg, root, err);
-	if (st == CW_OK && cw_arena_overflowed(a))
-		st = no_room(&r);
+	if (st == CW_OK)
+		st = finish(&r);
 	if (st == CW_OK)
 		*out = cfg;
 	return st;

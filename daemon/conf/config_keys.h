@@ -27,7 +27,8 @@ struct cw_config_key {
 	enum cw_key_type	 type;
 	size_t			 at;	/* offset in struct cw_config */
 	uint64_t		 min, max;	/* in the unit stored */
-	const char		*zero;	/* word that stores 0, or NULL */
+	const char		*zero;	/* word that stores 0 (of a path: itself,
+					   until finish()), or NULL */
 	const char		*(*word)(uint64_t v);	/* KEY_ENUM: NULL: none */
 	const char		*def;	/* parsed like a value in the file */
 	const char		*help;

@@ -1,0 +1,31 @@
+/*
+ * inputs.h - the files that a command line names.
+ *
+ * Runs in: cli.
+ */
+#ifndef CW_INPUTS_H
+#define CW_INPUTS_H
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "conf/config.h"
+
+#define CW_INPUTS_MAX	4000000u
+
+/*
+ * Every path as given; a directory gives the files in it, depth first in
+ * sorted order, hidden ones and symbolic links to directories left out.  A
+ * path that does not exist stays: reading it will say so.  CW_E_LIMIT when
+ * there are too many.
+ */
+CW_MUST_USE enum cw_status cw_inputs_list(const struct cw_strings *args,
+    struct cw_arena *a, struct cw_strings *out, struct cw_err *err);
+
+/* The last component of a path, safe as part of a file name. */
+const char *cw_inputs_base(const char *path, struct cw_arena *a);
+
+/* Write bytes to path, replacing what was there as a whole. */
+CW_MUST_USE enum cw_status cw_output_file(const char *path,
+    const void *bytes, size_t n, struct cw_err *err);
+
+#endif /* CW_INPUTS_H */

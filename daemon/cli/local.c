@@ -1,0 +1,213 @@
+/*
+ * local.c - see local.h.
+ */
+#include "cli/local.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#ifndef CW_SYSCONFDIR
+#define CW_SYSCONFDIR	"/etc"
+#endif
+
+/* TREE/build/clipward -> TREE, if TREE holds a config.yaml. */
+static const char *
+build_tree(struct cw_cli *cli)
+{
+	char self[PATH_MAX];
+	const ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *file;
+
+	if (n <= 0)
+		return NULL;
+	self[n] = '\0';
+	for (int up = 0; up < 2; up++) {
+		char *slash = strrchr(self, '/');
+
+		if (slash == NULL)
+			return NULL;
+		*slash = '\0';
+	}
+	file = cw_arena_printf(cli->arena, "%s/config.yaml", self);
+	return file != NULL && access(file, R_OK) == 0 ? file : NULL;
+}
+
+enum cw_status
+cw_cli_config(struct cw_cli *cli, struct cw_config *out, struct cw_err *err)
+{
+	static const char installed[] = CW_SYSCONFDIR "/clipward/config.yaml";
+	const char *file = cli->config;
+
+	if (file == NULL)
+		file = build_tree(cli);
+	if (file == NULL && access(installed, R_OK) == 0)
+		file = installed;
+	if (file == NULL)
+		return cw_config_defaults(".", cli->arena, out, err);
+	return cw_config_read(file, cli->arena, out, err);
+}
+
+/*
+ * Decoders are the plugins without options: a sink needs some, and a worker
+ * loads none.  A shipped decoder that was not built is done without.
+ */
+static int
+choose_plugins(struct cw_cli *cli, struct cw_local *l)
+{
+	const struct cw_config *cfg = &l->cfg;
+
+	l->init.plugins = cw_arena_zalloc(cli->arena, cfg->nplugins + 1,
+	    sizeof(*l->init.plugins));
+	if (l->init.plugins == NULL)
+		return cw_complain("too many plugins");
+	for (size_t i = 0; i < cfg->nplugins; i++) {
+		const struct cw_plugin_conf *p = &cfg->plugins[i];
+
+		if (p->options.n == 0 && l->init.nplugins < CW_PLUGINS_MAX &&
+		    access(p->path, R_OK) == 0)
+			l->init.plugins[l->init.nplugins++] = p->path;
+	}
+	return CW_GO_ON;
+}
+
+/* The words of the command line over those of the configuration. */
+static int
+override(struct cw_cli *cli, struct cw_local *l)
+{
+	int v;
+
+	if (l->model != NULL)
+		l->cfg.model.path = l->model;
+	if (l->kernel != NULL)
+		l->cfg.model.kernel = l->kernel;
+	if (l->policies.n > 0)
+		l->cfg.policies = l->policies;
+	if (l->precision != NULL) {
+		if ((v = cw_precision_parse(l->precision)) == -1)
+			return cw_complain("%s: --precision is \"%s\"; want "
+			    "auto, fp32 or int8", cli->command->name,
+			    l->precision);
+		l->cfg.model.precision = (uint64_t)v;
+	}
+	if (l->views != NULL) {
+		if ((v = cw_views_parse(l->views)) == -1)
+			return cw_complain("%s: --views is \"%s\"; want auto, "
+			    "center, whole or cover", cli->command->name,
+			    l->views);
+		l->cfg.views = (uint64_t)v;
+	}
+	if (l->workers > 0)
+		l->cfg.workers.count = l->workers;
+	if (l->batch > 0)
+		l->cfg.workers.batch = l->batch;
+	if (l->threads > 0)
+		l->cfg.workers.threads = l->threads;
+	return CW_GO_ON;
+}
+
+/*
+ * Packed weights lie where the daemon keeps them, if we may write there; else
+ * in the user's own cache.
+ */
+static const char *
+cache_directory(struct cw_cli *cli, const struct cw_config *cfg)
+{
+	const char *home = getenv("XDG_CACHE_HOME"), *own;
+
+	if (cfg->model.cache[0] == '\0' ||
+	    access(cfg->model.cache, W_OK) == 0)
+		return cfg->model.cache;
+	if (home == NULL || home[0] != '/') {
+		home = getenv("HOME");
+		if (home == NULL || home[0] != '/')
+			return "";
+		home = cw_arena_printf(cli->arena, "%s/.cache", home);
+		if (home != NULL)
+			(void)mkdir(home, 0700);
+	}
+	own = home == NULL ? NULL :
+	    cw_arena_printf(cli->arena, "%s/clipward", home);
+	return own != NULL ? own : "";
+}
+
+int
+cw_local_settings(struct cw_cli *cli, struct cw_local *l)
+{
+	const struct cw_config *cfg = &l->cfg;
+	struct cw_err err;
+	int rc;
+
+	if (cw_cli_config(cli, &l->cfg, &err) != CW_OK)
+		return cw_complain("%s", err.text);
+	if ((rc = override(cli, l)) != CW_GO_ON)
+		return rc;
+	l->init = (struct cw_init){
+		.model_dir = cfg->model.path,
+		.model_sha256 = "",
+		.cache_dir = cache_directory(cli, cfg),
+		.precision = (enum cw_precision)cfg->model.precision,
+		.kernel = cfg->model.kernel,
+		.batch = (uint32_t)cfg->workers.batch,
+		.threads = (uint32_t)cfg->workers.threads,
+		.views = (enum cw_views)cfg->views,
+		.explain_layers = (uint32_t)cfg->explain.layers,
+		.exact_decode = l->exact,
+		.sandbox = cfg->workers.sandbox != 0,
+		.limits = cw_config_limits(cfg),
+	};
+	return choose_plugins(cli, l);
+}
+
+int
+cw_local_policies(struct cw_cli *cli, struct cw_local *l)
+{
+	const struct cw_policy_defaults defaults = {
+		.explain_when = (enum cw_when)l->cfg.explain.when,
+		.explain_top = (uint32_t)l->cfg.explain.top,
+	};
+	struct cw_err err;
+
+	if (cw_policy_files_read(&l->cfg.policies, &defaults, cli->arena,
+	    &l->set, &l->warnings, &err) != CW_OK)
+		return cw_complain("%s", err.text);
+	return CW_GO_ON;
+}
+
+static void
+worker_said(int level, const char *line)
+{
+	if (level <= CW_LOG_WARNING)
+		cw_warn("worker: %s", line);
+}
+
+int
+cw_local_start(struct cw_local *l, const struct cw_policy_set *set,
+    uint32_t count)
+{
+	const struct cw_clients_opts opts = { .init = &l->init, .set = set,
+		.count = count,
+		.deadline_ms = (uint32_t)l->cfg.workers.deadline_ms,
+		.log = worker_said };
+	struct cw_err err;
+
+	if (cw_clients_open(&opts, &l->clients, &err) != CW_OK)
+		return cw_complain("%s", err.text);
+	if (set != NULL &&
+	    strcmp(cw_clients_facts(l->clients)->name, "starter") == 0)
+		fprintf(stderr, "clipward: note: the starter model knows "
+		    "drawings of a small world only; use --model for "
+		    "photographs\n");
+	return CW_GO_ON;
+}
+
+void
+cw_local_stop(struct cw_local *l)
+{
+	cw_clients_close(&l->clients);
+}

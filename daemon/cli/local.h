@@ -1,0 +1,64 @@
+/*
+ * local.h - what commands that start workers themselves have in common.
+ *
+ * Runs in: cli.
+ */
+#ifndef CW_LOCAL_H
+#define CW_LOCAL_H
+
+#include "cli/cli.h"
+#include "cli/worker_client.h"
+#include "conf/policy_file.h"
+#include "format/policy.h"
+
+struct cw_local {
+	/* from the command line; NULL, 0, false: as configured */
+	const char		*model;
+	struct cw_strings	 policies;
+	const char		*precision, *kernel, *views;
+	uint64_t		 workers, batch, threads;
+	bool			 exact;		/* decode at full size */
+
+	/* filled by cw_local_settings, then by cw_local_start */
+	struct cw_config	 cfg;
+	struct cw_init		 init;
+	struct cw_policy_set	 set;
+	struct cw_warnings	 warnings;
+	struct cw_clients	*clients;
+};
+
+/* Rows for a command's table of options. */
+#define CW_OPT_MODEL(l)							\
+	{ "model", 'm', OPT_TEXT, &(l)->model, "DIR",			\
+	    "the CLIP model in DIR", 0, 0 },				\
+	{ "precision", 0, OPT_TEXT, &(l)->precision, "P",		\
+	    "auto, fp32 or int8", 0, 0 },				\
+	{ "kernel", 0, OPT_TEXT, &(l)->kernel, "NAME",			\
+	    "force the CPU kernels NAME", 0, 0 },			\
+	{ "threads", 0, OPT_COUNT, &(l)->threads, "N",			\
+	    "threads of a worker", 1, 64 }
+#define CW_OPT_POLICIES(l)						\
+	{ "policies", 'p', OPT_LIST, &(l)->policies, "PATH",		\
+	    "policies of a file or directory; may be repeated", 0, 0 }
+#define CW_OPT_VIEWS(l)							\
+	{ "views", 0, OPT_TEXT, &(l)->views, "V",			\
+	    "auto, center, whole or cover", 0, 0 },			\
+	{ "exact", 0, OPT_FLAG, &(l)->exact, NULL,			\
+	    "decode at full size, pixels as the reference's", 0, 0 }
+#define CW_OPT_WORKERS(l)						\
+	{ "workers", 'w', OPT_COUNT, &(l)->workers, "N",		\
+	    "worker processes (default: one per core)", 1,		\
+	    CW_CLIENTS_MAX },						\
+	{ "batch", 0, OPT_COUNT, &(l)->batch, "N",			\
+	    "most images scored together", 1, 256 }
+
+/* Configuration and init; returns CW_GO_ON or an exit status. */
+int cw_local_settings(struct cw_cli *cli, struct cw_local *l);
+/* Read the policies into l->set. */
+int cw_local_policies(struct cw_cli *cli, struct cw_local *l);
+/* Start count workers with l->set (or none); says once what starter knows. */
+int cw_local_start(struct cw_local *l, const struct cw_policy_set *set,
+    uint32_t count);
+void cw_local_stop(struct cw_local *l);
+
+#endif /* CW_LOCAL_H */

@@ -1,0 +1,227 @@
+/*
+ * main.c - clipward: what an operator types.
+ *
+ * The table of commands and the way to them.  A command that scores images
+ * starts clipward-worker itself; one that asks the daemon talks to its
+ * control socket or, to submit, to its queue.  Nothing is decoded here.
+ */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "conf/value.h"
+
+#ifndef CW_VERSION
+#define CW_VERSION	"0"
+#endif
+
+#define ARENA_BYTES	((size_t)4 << 30)	/* reserved, not used */
+
+/* In the order of the manual. */
+static const struct cw_command commands[] = {
+	{ "scan", "FILE|DIR...", "Score files here, without a daemon.",
+	    cw_cmd_scan },
+	{ "submit", "FILE...", "Send files to the daemon's queue.",
+	    cw_cmd_submit },
+	{ "get", "ID", "Print one stored verdict.", cw_cmd_get },
+	{ "watch", "", "Print verdicts as they come.", cw_cmd_watch },
+	{ "embed", "", "Print the embedding of an image or a text.",
+	    cw_cmd_embed },
+	{ "tokenize", "TEXT", "Print the token ids of a text.",
+	    cw_cmd_tokenize },
+	{ "policy check", "[PATH...]", "Are these policies right?",
+	    cw_cmd_policy_check },
+	{ "policy lint", "[PATH...]", "Are they wise too?",
+	    cw_cmd_policy_lint },
+	{ "policy show", "[PATH...]", "Print policies as they are understood.",
+	    cw_cmd_policy_show },
+	{ "policy test", "[PATH...]", "Run the tests that policies bring.",
+	    cw_cmd_policy_test },
+	{ "policy diff", "OLD NEW", "What a new set of policies changes.",
+	    cw_cmd_policy_diff },
+	{ "model info", "[DIR]", "What a model is.", cw_cmd_model_info },
+	{ "model verify", "[DIR]", "Does a model load and answer?",
+	    cw_cmd_model_verify },
+	{ "model prepare", "[DIR]", "Pack a model's weights for speed.",
+	    cw_cmd_model_prepare },
+	{ "status", "", "How the daemon is.", cw_cmd_status },
+	{ "top", "", "The same, again and again.", cw_cmd_top },
+	{ "drain", "", "Finish what was accepted, take nothing new.",
+	    cw_cmd_drain },
+	{ "reload", "", "Read policies and client keys again.",
+	    cw_cmd_reload },
+	{ "bench", "", "Measure a model on this machine.", cw_cmd_bench },
+	{ "config", "", "Print the settings in force.", cw_cmd_config },
+	{ "keygen", "NAME", "Make a pair of CURVE keys.", cw_cmd_keygen },
+};
+
+static void
+say(const char *kind, const char *fmt, va_list ap)
+{
+	fflush(stdout);
+	fprintf(stderr, "clipward: %s", kind);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+}
+
+int
+cw_complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("", fmt, ap);
+	va_end(ap);
+	return CW_EXIT_ERROR;
+}
+
+void
+cw_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("warning: ", fmt, ap);
+	va_end(ap);
+}
+
+const char *
+cw_tint(const struct cw_cli *cli, enum cw_tint t)
+{
+	static const char *const codes[] = { "\033[0m", "\033[32m",
+		"\033[33m", "\033[31m", "\033[35m", "\033[2m" };
+
+	return cli->colour ? codes[t] : "";
+}
+
+enum cw_tint
+cw_tint_of(const char *decision)
+{
+	return strcmp(decision, "allow") == 0 ? CW_GOOD :
+	    strcmp(decision, "review") == 0 ? CW_DOUBT :
+	    strcmp(decision, "block") == 0 ? CW_BAD : CW_BROKEN;
+}
+
+static int
+usage(FILE *f)
+{
+	fprintf(f, "usage: clipward COMMAND [options] [arguments]\n\n");
+	for (size_t i = 0; i < CW_COUNT(commands); i++)
+		fprintf(f, "  %-16s %s\n", commands[i].name,
+		    commands[i].summary);
+	fprintf(f, "\nclipward COMMAND --help says more; the manual is "
+	    "clipward(1).\n");
+	return f == stdout ? 0 : CW_EXIT_ERROR;
+}
+
+/* For completion and the documents' lint. */
+static int
+list_commands(void)
+{
+	for (size_t i = 0; i < CW_COUNT(commands); i++)
+		puts(commands[i].name);
+	return 0;
+}
+
+/* How many words of argv (from 0) the command's name takes; 0: not it. */
+static int
+matches(const struct cw_command *c, int argc, char **argv)
+{
+	const char *space = strchr(c->name, ' ');
+	const size_t len = space == NULL ? strlen(c->name) :
+	    (size_t)(space - c->name);
+
+	if (strlen(argv[0]) != len || strncmp(argv[0], c->name, len) != 0)
+		return 0;
+	if (space == NULL)
+		return 1;
+	return argc > 1 && strcmp(argv[1], space + 1) == 0 ? 2 : 0;
+}
+
+static int
+unknown_command(int argc, char **argv)
+{
+	const char *names[CW_COUNT(commands)];
+	char typed[128];
+	bool group = false;
+
+	for (size_t i = 0; i < CW_COUNT(commands); i++) {
+		const size_t n = strlen(argv[0]);
+
+		names[i] = commands[i].name;
+		group = group || (strncmp(names[i], argv[0], n) == 0 &&
+		    names[i][n] == ' ');
+	}
+	snprintf(typed, sizeof(typed), "%s%s%s", argv[0],
+	    group && argc > 1 ? " " : "", group && argc > 1 ? argv[1] : "");
+	return cw_complain("unknown command \"%s\"; nearest is \"%s\"", typed,
+	    cw_value_nearest(typed, names, CW_COUNT(commands)));
+}
+
+static int
+run(struct cw_cli *cli, int argc, char **argv)
+{
+	for (size_t i = 0; i < CW_COUNT(commands); i++) {
+		const int words = matches(&commands[i], argc, argv);
+
+		if (words == 0)
+			continue;
+		cli->command = &commands[i];
+		return commands[i].run(cli, argc - words + 1,
+		    argv + words - 1);
+	}
+	return unknown_command(argc, argv);
+}
+
+/* Options before the command: -f and --socket, as after it. */
+static int
+leading(struct cw_cli *cli, int argc, char **argv)
+{
+	int i = 1;
+
+	for (; i + 1 < argc; i += 2) {
+		if (strcmp(argv[i], "-f") == 0 ||
+		    strcmp(argv[i], "--config") == 0)
+			cli->config = argv[i + 1];
+		else if (strcmp(argv[i], "--socket") == 0)
+			cli->socket = argv[i + 1];
+		else
+			break;
+	}
+	return i;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cw_cli cli = { .progress = isatty(STDERR_FILENO) };
+	struct cw_err err;
+	int first, rc;
+
+	/* A worker that has gone is an error to report, not to die of. */
+	signal(SIGPIPE, SIG_IGN);
+	cli.colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
+	if (cw_arena_open(ARENA_BYTES, &cli.arena, &err) != CW_OK)
+		return cw_complain("%s", err.text);
+	first = leading(&cli, argc, argv);
+	if (first == argc)
+		rc = usage(stderr);
+	else if (strcmp(argv[first], "--help") == 0 ||
+	    strcmp(argv[first], "-h") == 0 || strcmp(argv[first], "help") == 0)
+		rc = usage(stdout);
+	else if (strcmp(argv[first], "--version") == 0)
+		rc = printf("clipward %s\n", CW_VERSION) < 0;
+	else if (strcmp(argv[first], "--commands") == 0)
+		rc = list_commands();
+	else
+		rc = run(&cli, argc - first, argv + first);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		rc = cw_complain("standard output: cannot be written");
+	cw_arena_close(&cli.arena);
+	return rc;
+}
