@@ -43,14 +43,15 @@ caption(struct cw_worker *w, const struct cw_map *m)
 		    c->id, c->prompts[m->prompt].text,
 		    cw_method_name(m->method));
 	if (m->method == CW_M_SIMILARITY)
-		return cw_arena_printf(w->batch, "%s: %s  cosine %.3f, "
-		    "of it outside the map %.3f", c->id,
-		    c->prompts[m->prompt].text, m->total, m->remainder);
+		return cw_arena_printf(w->batch, "%s: %s  cosine %.3f",
+		    c->id, c->prompts[m->prompt].text, m->total);
 	line = cw_artifacts_margin_at(p, c, w->info->sha256,
 	    c->thresholds.review);
+	if (isnan(line))
+		return cw_arena_printf(w->batch, "%s: %s  margin %+.2f",
+		    c->id, c->prompts[m->prompt].text, m->total);
 	return cw_arena_printf(w->batch, "%s: %s  margin %+.2f, review at "
-	    "%+.2f, of it outside the map %+.2f", c->id,
-	    c->prompts[m->prompt].text, m->total, line, m->remainder);
+	    "%+.2f", c->id, c->prompts[m->prompt].text, m->total, line);
 }
 
 static enum cw_status
