@@ -55,7 +55,7 @@ install)
 	shipped_config >"$tmp"
 	keep "$tmp" "$etc/config.yaml"
 	rm -f "$tmp"
-	sed "s,@PREFIX@,$prefix,g; s,@SYSCONFDIR@,$sysconf,g" \
+	sed "s,/usr/local/sbin,$prefix/sbin,g; s,/etc/clipward,$sysconf/clipward,g" \
 	    systemd/clipwardd.service >"$unit/clipwardd.service"
 	install -D -m 644 systemd/clipwardd.sysusers "$dest$prefix/lib/sysusers.d/clipwardd.conf"
 	install -D -m 644 systemd/clipwardd.tmpfiles "$dest$prefix/lib/tmpfiles.d/clipwardd.conf"
