@@ -94,9 +94,13 @@ const char *cw_plugin_names(void);	/* "png webp", static storage */
 /* ---- pictures for people ---- */
 
 /*
- * Overlay of a map on the picture, as PNG bytes in the arena: diverging
- * palette with zero in the middle and a fixed scale in logits, what the view
- * did not see hatched, a caption line.
+ * Overlay of a map on the picture, as PNG bytes in the arena: orange speaks
+ * for the flag, blue against it, none is zero; the same colour is the same
+ * amount in every picture of a model, and a legend says which.  What the view
+ * did not see is hatched, the map's regions (or its strongest patches) are
+ * outlined.  Below: the caption (UTF-8, may hold newlines; say what was asked
+ * and against what threshold), and the map's sum, remainder and total, which
+ * are drawn from the map itself.  im may be decoded scaled.
  */
 CW_MUST_USE enum cw_status cw_overlay_png(const struct cw_image *im,
     const struct cw_view *view, const struct cw_map *map,
@@ -104,9 +108,15 @@ CW_MUST_USE enum cw_status cw_overlay_png(const struct cw_image *im,
     struct cw_err *err);
 
 /*
- * The regions (or all but them) made unreadable at full resolution; JPEG in,
- * JPEG out, everything else PNG; no metadata.
+ * The regions (or all but them) made unreadable: a mosaic of at most
+ * CW_REDACT_CELLS averages a side, softened, from which nothing finer can be
+ * recovered.  JPEG in, JPEG out, everything else PNG; no metadata, no
+ * thumbnail, and what was transparent there becomes opaque.  Decode with
+ * want 0: the result is as large as im->rgb, regions are in pixels of the
+ * original.  CW_E_LIMIT when the arena is too small (it takes twice the
+ * picture).
  */
+#define CW_REDACT_CELLS	8
 CW_MUST_USE enum cw_status cw_redact(const struct cw_image *im,
     const struct cw_region *regions, int nregions, bool invert,
     struct cw_arena *a, uint8_t **out, size_t *n, struct cw_err *err);

@@ -173,3 +173,63 @@ cw_resampler_best(void)
 	return __builtin_cpu_supports("avx2") ? &cw_resampler_avx2 :
 	    &cw_resampler_c;
 }
+
+/* Rows near the end of the picture are copied to where they may be overread. */
+static void
+across_all(const struct cw_taps *tx, const uint8_t *rgb, int w, int h,
+    uint8_t *spare, uint8_t *tmp, size_t pitch)
+{
+	const struct cw_resampler *k = cw_resampler_best();
+	const size_t row = (size_t)w * 3, line = row + CW_RESAMPLE_PAD;
+
+	for (int y = 0; y < h; y += CW_RESAMPLE_ROWS) {
+		const uint8_t *in[CW_RESAMPLE_ROWS];
+		uint8_t *out[CW_RESAMPLE_ROWS];
+
+		for (int i = 0; i < CW_RESAMPLE_ROWS; i++) {
+			const size_t at = (size_t)(y + i < h ? y + i : h - 1);
+
+			in[i] = rgb + at * row;
+			if (((size_t)h - 1 - at) * row < CW_RESAMPLE_PAD)
+				in[i] = memcpy(spare + (size_t)i * line,
+				    in[i], row);
+			out[i] = tmp + at * pitch;
+		}
+		k->across(tx, in, out);
+	}
+}
+
+enum cw_status
+cw_resample(const uint8_t *rgb, int w, int h, uint8_t *out, int out_w,
+    int out_h, struct cw_arena *scratch, struct cw_err *err)
+{
+	const size_t pitch = (size_t)out_w * 3 + CW_RESAMPLE_PAD;
+	const size_t mark = cw_arena_mark(scratch);
+	struct cw_taps tx, ty;
+	uint8_t *tmp, *line, *spare;
+	enum cw_status st;
+
+	if ((st = cw_taps_make(w, out_w, 0, out_w, scratch, &tx, err)) !=
+	    CW_OK ||
+	    (st = cw_taps_make(h, out_h, 0, out_h, scratch, &ty, err)) !=
+	    CW_OK)
+		goto undo;
+	tmp = cw_arena_zalloc(scratch, (size_t)h, pitch);
+	line = cw_arena_alloc(scratch, pitch);
+	spare = cw_arena_zalloc(scratch, CW_RESAMPLE_ROWS, (size_t)w * 3 +
+	    CW_RESAMPLE_PAD);
+	if (cw_arena_overflowed(scratch)) {
+		st = cw_err_set(err, CW_E_LIMIT,
+		    "no memory to resize %d x %d pixels", w, h);
+		goto undo;
+	}
+	across_all(&tx, rgb, w, h, spare, tmp, pitch);
+	for (int o = 0; o < out_h; o++) {
+		cw_resampler_best()->down(&ty, o, tmp + (size_t)ty.in_lo *
+		    pitch, pitch, out_w * 3, line);
+		memcpy(out + (size_t)o * out_w * 3, line, (size_t)out_w * 3);
+	}
+undo:
+	cw_arena_release(scratch, mark);
+	return st;
+}

@@ -66,4 +66,12 @@ extern const struct cw_resampler cw_resampler_c, cw_resampler_avx2;
 /* The best this CPU has. */
 const struct cw_resampler *cw_resampler_best(void);
 
+/*
+ * A whole picture: rgb [h][w][3] to out [out_h][out_w][3].  The scratch arena
+ * is left as it was.  CW_E_LIMIT when it is too small.
+ */
+CW_MUST_USE enum cw_status cw_resample(const uint8_t *rgb, int w, int h,
+    uint8_t *out, int out_w, int out_h, struct cw_arena *scratch,
+    struct cw_err *err);
+
 #endif /* CW_RESAMPLE_H */

@@ -1,0 +1,227 @@
+/*
+ * redact.c - see image.h: regions of a picture made unreadable.
+ *
+ * What is hidden is replaced by at most CW_REDACT_CELLS averages a side, each
+ * of five bits, and softened between them.  All the detail that a solver could
+ * work from is gone: pixelated text is read back by trying letters against
+ * small cells, of which there are many; here there are few and they are large.
+ */
+#include "worker/image.h"
+
+#include <math.h>
+#include <string.h>
+
+#include <turbojpeg.h>
+
+#include "worker/png_write.h"
+
+#define CELL_MIN	16	/* pixels; small regions get fewer cells */
+#define SHORT_CELLS	24	/* and no cell is finer than the picture's
+				   short side divided by this */
+#define QUALITY		90
+
+struct rect {
+	int	x0, y0, x1, y1;		/* in pixels of the decoded picture */
+};
+
+static int
+scale_edge(int64_t v, int full, int decoded, bool up)
+{
+	const double at = (double)v * decoded / full;
+	const double whole = up ? ceil(at) : floor(at);
+
+	return whole < 0 ? 0 : whole > decoded ? decoded : (int)whole;
+}
+
+static struct rect
+rect_of(const struct cw_image *im, const struct cw_region *r)
+{
+	return (struct rect){
+		scale_edge(r->x, im->width, im->w, false),
+		scale_edge(r->y, im->height, im->h, false),
+		scale_edge((int64_t)r->x + r->w, im->width, im->w, true),
+		scale_edge((int64_t)r->y + r->h, im->height, im->h, true),
+	};
+}
+
+static void
+average(const uint8_t *rgb, size_t pitch, struct rect r, uint8_t out[3])
+{
+	const uint64_t n = (uint64_t)(r.x1 - r.x0) * (uint64_t)(r.y1 - r.y0);
+	uint64_t sum[3] = { 0, 0, 0 };
+
+	for (int y = r.y0; y < r.y1; y++)
+		for (int x = r.x0; x < r.x1; x++)
+			for (int c = 0; c < 3; c++)
+				sum[c] += rgb[(size_t)y * pitch +
+				    (size_t)x * 3 + (size_t)c];
+	for (int c = 0; c < 3; c++)
+		out[c] = (uint8_t)((sum[c] / n & 0xf8) | 4);
+}
+
+static int
+cells_along(int length, const struct cw_image *im)
+{
+	const int shorter = im->w < im->h ? im->w : im->h;
+	int n = length / CELL_MIN;
+
+	if (n > length * SHORT_CELLS / shorter)
+		n = length * SHORT_CELLS / shorter;
+	return n < 1 ? 1 : n > CW_REDACT_CELLS ? CW_REDACT_CELLS : n;
+}
+
+/* The average whose middle is nearest below, and how far to the next. */
+static void
+between(int at, int length, int cells, int *lo, int *hi, float *t)
+{
+	const float pos = ((float)at + 0.5f) * (float)cells / (float)length -
+	    0.5f;
+	const float base = floorf(pos);
+
+	*lo = base < 0 ? 0 : (int)base;
+	*hi = base + 1 > (float)(cells - 1) ? cells - 1 : (int)base + 1;
+	/* Three quarters flat, the rest a ramp: cells stay visible. */
+	*t = (pos - base - 0.375f) * 4;
+	*t = *t < 0 ? 0 : *t > 1 ? 1 : *t;
+}
+
+/* rgb of the rectangle becomes its mosaic; out may be the same picture. */
+static void
+mosaic(const struct cw_image *im, struct rect r, uint8_t *out)
+{
+	const int w = r.x1 - r.x0, h = r.y1 - r.y0;
+	const size_t pitch = (size_t)im->w * 3;
+	uint8_t cell[CW_REDACT_CELLS][CW_REDACT_CELLS][3];
+	int nx, ny;
+
+	if (w <= 0 || h <= 0)
+		return;
+	nx = cells_along(w, im);
+	ny = cells_along(h, im);
+	for (int j = 0; j < ny; j++)
+		for (int i = 0; i < nx; i++)
+			average(out, pitch, (struct rect){
+			    r.x0 + (int)((int64_t)w * i / nx),
+			    r.y0 + (int)((int64_t)h * j / ny),
+			    r.x0 + (int)((int64_t)w * (i + 1) / nx),
+			    r.y0 + (int)((int64_t)h * (j + 1) / ny),
+			    }, cell[j][i]);
+	for (int y = 0; y < h; y++) {
+		int j0, j1, i0, i1;
+		float ty, tx;
+
+		between(y, h, ny, &j0, &j1, &ty);
+		for (int x = 0; x < w; x++) {
+			uint8_t *p = out + (size_t)(r.y0 + y) * pitch +
+			    (size_t)(r.x0 + x) * 3;
+
+			between(x, w, nx, &i0, &i1, &tx);
+			for (int c = 0; c < 3; c++) {
+				const float top = (float)cell[j0][i0][c] *
+				    (1 - tx) + (float)cell[j0][i1][c] * tx;
+				const float low = (float)cell[j1][i0][c] *
+				    (1 - tx) + (float)cell[j1][i1][c] * tx;
+
+				p[c] = (uint8_t)lrintf(top * (1 - ty) +
+				    low * ty);
+			}
+		}
+	}
+}
+
+/* What is hidden must not shine through the transparency either. */
+static void
+opaque(uint8_t *alpha, size_t pitch, struct rect r)
+{
+	for (int y = r.y0; alpha != NULL && y < r.y1; y++)
+		if (r.x1 > r.x0)
+			memset(alpha + (size_t)y * pitch + r.x0, 255,
+			    (size_t)(r.x1 - r.x0));
+}
+
+static void
+copy_back(const struct cw_image *im, struct rect r, uint8_t *rgb,
+    uint8_t *alpha)
+{
+	for (int y = r.y0; y < r.y1 && r.x1 > r.x0; y++) {
+		const size_t at = (size_t)y * im->w + (size_t)r.x0;
+		const size_t n = (size_t)(r.x1 - r.x0);
+
+		memcpy(rgb + at * 3, im->rgb + at * 3, n * 3);
+		if (alpha != NULL)
+			memcpy(alpha + at, im->alpha + at, n);
+	}
+}
+
+static enum cw_status
+to_jpeg(const struct cw_image *im, const uint8_t *rgb, struct cw_arena *a,
+    uint8_t **out, size_t *n, struct cw_err *err)
+{
+	const size_t mark = cw_arena_mark(a);
+	unsigned long size = tjBufSize(im->w, im->h, TJSAMP_420);
+	unsigned char *file = cw_arena_alloc(a, size);
+	tjhandle tj;
+	int bad;
+
+	if (file == NULL)
+		return cw_err_set(err, CW_E_LIMIT, "no memory for a JPEG");
+	if ((tj = tjInitCompress()) == NULL)
+		return cw_err_set(err, CW_E_LIMIT, "no memory for an encoder");
+	bad = tjCompress2(tj, rgb, im->w, 0, im->h, TJPF_RGB, &file, &size,
+	    TJSAMP_420, QUALITY, TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT);
+	if (bad)
+		cw_err_set(err, CW_E_LIMIT, "%s", tjGetErrorStr2(tj));
+	tjDestroy(tj);
+	if (bad)
+		return CW_E_LIMIT;
+	cw_arena_release(a, mark);
+	*out = cw_arena_alloc(a, size);
+	CW_CHECK(*out == file);
+	*n = size;
+	return CW_OK;
+}
+
+enum cw_status
+cw_redact(const struct cw_image *im, const struct cw_region *regions,
+    int nregions, bool invert, struct cw_arena *a, uint8_t **out, size_t *n,
+    struct cw_err *err)
+{
+	const size_t pixels = (size_t)im->w * im->h, mark = cw_arena_mark(a);
+	uint8_t *rgb = cw_arena_alloc(a, pixels * 3), *alpha = NULL, *file;
+	enum cw_status st;
+
+	if (im->alpha != NULL)
+		alpha = cw_arena_alloc(a, pixels);
+	if (rgb == NULL || (im->alpha != NULL && alpha == NULL))
+		return cw_err_set(err, CW_E_LIMIT,
+		    "no memory for a redacted picture");
+	memcpy(rgb, im->rgb, pixels * 3);
+	if (alpha != NULL)
+		memcpy(alpha, im->alpha, pixels);
+	if (invert) {
+		const struct rect all = { 0, 0, im->w, im->h };
+
+		mosaic(im, all, rgb);
+		opaque(alpha, (size_t)im->w, all);
+	}
+	for (int i = 0; i < nregions; i++) {
+		const struct rect r = rect_of(im, &regions[i]);
+
+		if (invert)
+			copy_back(im, r, rgb, alpha);
+		else {
+			mosaic(im, r, rgb);
+			opaque(alpha, (size_t)im->w, r);
+		}
+	}
+	if (strcmp(im->format, "jpeg") == 0)
+		st = to_jpeg(im, rgb, a, &file, n, err);
+	else
+		st = cw_png_write(rgb, alpha, im->w, im->h, a, &file, n, err);
+	cw_arena_release(a, mark);
+	if (st != CW_OK)
+		return st;
+	*out = cw_arena_alloc(a, *n);
+	memmove(*out, file, *n);
+	return CW_OK;
+}
