@@ -1,4 +1,4 @@
-# clipward - `make help` lists what there is to do.
+# clipward - `make help` lists what there is to do; V=1 shows whole commands.
 
 VERSION	 ?= 0.1.0
 PREFIX	 ?= /usr/local
@@ -21,7 +21,8 @@ comma	  = ,
 B	  = build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 src	  = $(patsubst %.c,$(B)/%.o,$(sort $(foreach d,$(1),\
 	    $(wildcard daemon/$(d)/*.c daemon/$(d)/kernels/*.c))))
-LINK	  = $(CC) $(LDFLAGS) $(LDHARD) $(SANFLAGS) -o $@ \
+Q	  = $(if $(V),,@echo '  $(1)' $@;)
+LINK	  = $(call Q,LINK)$(CC) $(LDFLAGS) $(LDHARD) $(SANFLAGS) -o $@ \
 	    $(filter %.o %.a,$^)
 
 # What each program is made of says what it can do: the daemon that holds the
@@ -64,10 +65,10 @@ $(B)/%_avx512vnni.o: ISA = -mavx512f -mavx512bw -mavx512vl -mavx512dq \
 $(B)/%_avxvnni.o: ISA = -mavx2 -mfma -mavxvnni
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_C) $(CPPFLAGS) $(CFLAGS) $(OPT) $(ISA) -c -o $@ $<
+	$(call Q,CC)$(CC) $(ALL_C) $(CPPFLAGS) $(CFLAGS) $(OPT) $(ISA) -c -o $@ $<
 $(B)/plugins/%.so: plugins/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_C) -fPIC $(CPPFLAGS) $(CFLAGS) -shared $(LDFLAGS) \
+	$(call Q,CC)$(CC) $(ALL_C) -fPIC $(CPPFLAGS) $(CFLAGS) -shared $(LDFLAGS) \
 	    -Wl,-z,relro,-z,now $(SANFLAGS) -o $@ $< $(plugin_$*_L)
 
 # ---- tests -------------------------------------------------------------
@@ -82,7 +83,7 @@ NOTMAIN	  = $(filter-out %/main.o,$(call src,base format conf model worker \
 ALL_L	  = -lcmocka $(sort $(clipwardd_L) $(gate_L) $(worker_L) $(clipward_L))
 $(B)/libunit.a: $(NOTMAIN)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call Q,AR)$(AR) rcs $@ $^
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libunit.a
 	$(LINK) $(ALL_L)
 

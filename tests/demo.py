@@ -28,11 +28,11 @@ def endpoint(clipward, socket, pid, deadline=60):
     while time.monotonic() < end:
         if not os.path.exists(f"/proc/{pid}"):
             sys.exit("demo: the daemon ended")
-        run = subprocess.run([clipward, "--socket", socket, "status", "--json"],
+        run = subprocess.run([clipward, "status", "--socket", socket, "--json"],
                              capture_output=True, text=True, check=False)
         if run.returncode == 0:
             status = json.loads(run.stdout)
-            if status.get("ready"):
+            if status["gate"]["ready"]:
                 return status["endpoints"]["submit"]
         time.sleep(0.05)
     sys.exit("demo: the daemon was not ready in time")

@@ -14,7 +14,7 @@ cat >"$dir/config.yaml" <<-EOT
 	spool: {path: $dir/spool}
 	control: {socket: $dir/control.sock}
 	log: {to: stderr}
-	plugins: [png, webp, gif]
+	plugins: [png]
 EOT
-echo "control socket: $dir/control.sock (clipward --socket ... status)" >&2
+echo "control socket: $dir/control.sock (clipward status --socket ...)" >&2
 "$build/clipwardd" -d -f "$dir/config.yaml"

@@ -22,9 +22,9 @@ def wait_ready(clipward, socket, pid, deadline=120):
     while time.monotonic() < end:
         if not os.path.exists(f"/proc/{pid}"):
             sys.exit("soak: the daemon ended")
-        run = subprocess.run([clipward, "--socket", socket, "status", "--json"],
+        run = subprocess.run([clipward, "status", "--socket", socket, "--json"],
                              capture_output=True, text=True, check=False)
-        if run.returncode == 0 and json.loads(run.stdout).get("ready"):
+        if run.returncode == 0 and json.loads(run.stdout)["gate"]["ready"]:
             return json.loads(run.stdout)
         time.sleep(0.1)
     sys.exit("soak: the daemon was not ready in time")
