@@ -252,6 +252,106 @@ test_a_full_scratch_leaves_the_result_alone(void **state)
 	}
 }
 
+/* The largest error of k, as a share of the largest result. */
+static double
+worst_share(const struct cw_kernel *k, int rows, int in, int out)
+{
+	size_t mark = cw_arena_mark(arena);
+	void *p = cw_arena_alloc(arena, k->packed_bytes(in, out));
+	struct cw_linear l = { in, out, w, NULL, k, p };
+	double worst = 0, top = 0;
+
+	k->pack(w, in, out, p);
+	cw_linear_apply(&l, rows, x, in, y, out, CW_ACT_NONE, NULL, arena);
+	for (int r = 0; r < rows; r++)
+		for (int o = 0; o < out; o++) {
+			double sum = 0;
+
+			for (int i = 0; i < in; i++)
+				sum += (double)x[r * in + i] * w[o * in + i];
+			worst = fmax(worst, fabs(sum - y[r * out + o]));
+			top = fmax(top, fabs(sum));
+		}
+	cw_arena_release(arena, mark);
+	return worst / top;
+}
+
+static void
+test_values_that_stick_out_cost_no_accuracy(void **state)
+{
+	enum { ROWS = 5, IN = 256, OUT = 40 };
+	const struct cw_kernel *k;
+
+	(void)state;
+	/* few: each is cut; many: the range widens, and nothing is lost */
+	for (int few = 0; few <= 1; few++) {
+		refill(NULL);
+		for (int r = 0; r < ROWS; r++)
+			for (int i = 0; i < (few ? 3 : 30); i++)
+				x[r * IN + (7 * r + 8 * i) % IN] *= 100;
+		for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++)
+			if (k->supported() && k->int8)
+				near(k->name, "worst", few, 0, worst_share(k,
+				    ROWS, IN, OUT), 0, few ? 0.006 : 0.03);
+	}
+}
+
+static void
+test_a_nan_or_infinity_is_not_quantised_away(void **state)
+{
+	static const float bad[] = { NAN, INFINITY, -INFINITY };
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++)
+		for (size_t i = 0; i < CW_COUNT(bad) && k->supported(); i++) {
+			size_t mark = cw_arena_mark(arena);
+			void *p = cw_arena_alloc(arena,
+			    k->packed_bytes(40, 40));
+			struct cw_linear l = { 40, 40, w, NULL, k, p };
+
+			refill(NULL);
+			x[40 + 17] = bad[i];
+			w[3 * 40 + 5] = bad[i];
+			k->pack(w, 40, 40, p);
+			cw_linear_apply(&l, 3, x, 40, y, 40, CW_ACT_NONE, NULL,
+			    arena);
+			assert_false(isfinite(y[40]));
+			assert_false(isfinite(y[40 + 39]));
+			assert_false(isfinite(y[3]));
+			assert_true(isfinite(y[0]) && isfinite(y[2 * 40]));
+			cw_arena_release(arena, mark);
+		}
+}
+
+static void
+test_a_row_does_not_depend_on_its_neighbours(void **state)
+{
+	enum { ROWS = 31, IN = 100, OUT = 70 };
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++) {
+		size_t mark = cw_arena_mark(arena);
+		void *p = cw_arena_alloc(arena, k->packed_bytes(IN, OUT));
+		struct cw_linear l = { IN, OUT, w, bias, k, p };
+
+		/* a library's sums are its own business */
+		if (!k->supported() || strcmp(k->name, "openblas") == 0)
+			continue;
+		k->pack(w, IN, OUT, p);
+		cw_linear_apply(&l, ROWS, x, IN, y, OUT, CW_ACT_QUICK_GELU,
+		    NULL, arena);
+		for (int r = 0; r < ROWS; r++) {
+			cw_linear_apply(&l, 1, x + r * IN, IN, res, OUT,
+			    CW_ACT_QUICK_GELU, NULL, arena);
+			assert_memory_equal(res, y + r * OUT,
+			    OUT * sizeof(*y));
+		}
+		cw_arena_release(arena, mark);
+	}
+}
+
 /* ---- products of two activations ---- */
 
 static void
@@ -427,6 +527,9 @@ main(void)
 		TEST(test_every_activation_is_exact_to_rounding),
 		TEST(test_extreme_values_saturate_and_nan_stays_nan),
 		TEST(test_a_full_scratch_leaves_the_result_alone),
+		TEST(test_values_that_stick_out_cost_no_accuracy),
+		TEST(test_a_nan_or_infinity_is_not_quantised_away),
+		TEST(test_a_row_does_not_depend_on_its_neighbours),
 		TEST(test_attention_products_work_in_any_shape),
 		TEST(test_layernorm_is_right_at_every_width),
 		TEST(test_softmax_sums_to_one_and_sees_no_future),

@@ -64,19 +64,24 @@ fp32_finish(int rows, const vf (*acc)[TILE_VECS], const struct fp32_out *o)
 	}
 }
 
-/* acc = sum over k of a[row * rs + p * ks] * b[p][N], rows a constant. */
+/*
+ * acc = sum over k of a[row * rs + p * ks] * b[p][N], rows a constant.  What
+ * lies at ahead is wanted next: fetched meanwhile, step bytes with each p.
+ */
 CW_INLINE void
 fp32_tile(const int rows, int k, const float *a, size_t rs, size_t ks,
-    const float *b, const struct fp32_out *o)
+    const float *b, const char *ahead, size_t step, const struct fp32_out *o)
 {
 	vf acc[CW_TILE_ROWS][TILE_VECS];
 
 	for (int i = 0; i < rows; i++)
 		for (int j = 0; j < TILE_VECS; j++)
 			acc[i][j] = vf_all(0);
-	for (int p = 0; p < k; p++, a += ks, b += N) {
+	for (int p = 0; p < k; p++, a += ks, b += N, ahead += step) {
 		vf w[TILE_VECS];
 
+		__builtin_prefetch(ahead, 0, 2);
+		__builtin_prefetch(ahead + 64, 0, 2);
 		for (int j = 0; j < TILE_VECS; j++)
 			w[j] = vf_load(b + j * CW_LANES);
 		for (int i = 0; i < rows; i++) {
@@ -92,15 +97,15 @@ fp32_tile(const int rows, int k, const float *a, size_t rs, size_t ks,
 #define PACKED_TILE(n)							\
 static void								\
 fp32_tile_##n(int k, const float *a, const float *b,			\
-    const struct fp32_out *o)						\
+    const char *ahead, size_t step, const struct fp32_out *o)		\
 {									\
-	fp32_tile(n, k, a, 1, n, b, o);					\
+	fp32_tile(n, k, a, 1, n, b, ahead, step, o);			\
 }
 CW_TILES(PACKED_TILE)
 
 #define TILE_NAME(n)	fp32_tile_##n,
 static void (*const fp32_tiles[])(int, const float *, const float *,
-    const struct fp32_out *) = {
+    const char *, size_t, const struct fp32_out *) = {
 	NULL, CW_TILES(TILE_NAME)
 };
 
@@ -111,7 +116,7 @@ fp32_loose_tile(int rows, int k, const float *a, size_t lda, const float *b,
 	switch (rows) {
 #define LOOSE_CASE(n)							\
 	case n:								\
-		fp32_tile(n, k, a, lda, 1, b, o);			\
+		fp32_tile(n, k, a, lda, 1, b, (const char *)b, 0, o);	\
 		break;
 	CW_FEW_TILES(LOOSE_CASE)
 #if CW_TILE_ROWS >= 8
@@ -172,11 +177,14 @@ fp32_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
 		for (int i = 0; i < blocks; i++) {
 			int r = rows * i / blocks;
 			size_t at = (size_t)r * (size_t)ldy + (size_t)o;
+			size_t step = N * sizeof(float) / (size_t)blocks;
 
 			out.y = y + at;
 			out.residual = residual != NULL ? residual + at : NULL;
 			fp32_tiles[rows * (i + 1) / blocks - r](l->in,
-			    a + (size_t)r * in, panel, &out);
+			    a + (size_t)r * in, panel, (const char *)
+			    (panel + in * N) + (size_t)i * step * in, step,
+			    &out);
 		}
 	}
 	cw_arena_release(scratch, mark);

@@ -85,21 +85,31 @@ count_beyond(const float *x, int n, float limit, int *at)
 	return found;
 }
 
+/* Mean magnitude, none counted for more than limit. */
+static float
+mean_magnitude(const float *x, int n, float limit)
+{
+	vf sum = vf_all(0), most = vf_all(limit);
+	float tail = 0;
+	int i = 0;
+
+	for (; i + CW_LANES <= n; i += CW_LANES)
+		sum += vf_at_most(most, vf_abs(vf_load(x + i)));
+	for (; i < n; i++)
+		tail += !(fabsf(x[i]) > limit) ? fabsf(x[i]) : limit;
+	return (vf_sum(sum) + tail) / (float)n;
+}
+
 /* The magnitude above which the row's values are cut. */
 static float
 row_limit(const float *x, int n, struct int8_row *row)
 {
-	vf sum = vf_all(0);
-	float limit, tail = 0;
-	int i = 0;
+	float limit = ORDINARY * mean_magnitude(x, n, INFINITY);
 
-	for (; i + CW_LANES <= n; i += CW_LANES)
-		sum += vf_abs(vf_load(x + i));
-	for (; i < n; i++)
-		tail += fabsf(x[i]);
-	limit = ORDINARY * (vf_sum(sum) + tail) / (float)n;
-	if (!(limit < INFINITY))
+	if (!(limit < INFINITY) || count_beyond(x, n, limit, row->at) == 0)
 		return limit;
+	/* a mean that what sticks out has no great part in */
+	limit = ORDINARY * mean_magnitude(x, n, limit);
 	while ((row->outliers = count_beyond(x, n, limit, row->at)) > OUTLIERS)
 		limit *= 1.5f;
 	return limit;
@@ -139,7 +149,7 @@ quantise(const float *x, int n, uint8_t *q, struct int8_row *row)
 	most = vf_largest(hi);
 	least = -vf_largest(-lo);
 	row->scale = fmaxf((most - least) / (LEVELS - 2), 1e-30f);
-	row->zero = (int32_t)lrintf(-least / row->scale);
+	row->zero = (int32_t)(0.5f - least / row->scale);
 	for (i = 0; i < row->outliers; i++) {
 		float v = x[row->at[i]];
 
@@ -181,16 +191,22 @@ int8_packed_bytes(int in, int out)
 static void
 int8_pack_column(const float *w, int in, struct int8_panel *p, int c)
 {
-	float top = 0;
+	float top = 0, inv;
+	bool finite = true;
 
-	for (int i = 0; i < in; i++)
-		top = fmaxf(top, fabsf(w[i]));
-	p->scale[c] = fmaxf(top / 127, 1e-30f);
 	for (int i = 0; i < in; i++) {
-		int v = (int)lrintf(w[i] / p->scale[c]);
+		top = fabsf(w[i]) > top ? fabsf(w[i]) : top;
+		finite = finite && fabsf(w[i]) < INFINITY;
+	}
+	inv = top > 1e-30f && finite ? 127 / top : 1;
+	p->scale[c] = finite ? 1 / inv : NAN;
+	for (int i = 0; i < in; i++) {
+		/* the low byte of 1.5 * 2^23 + k is k */
+		float t = w[i] * inv + 0x1.8p23f;
+		int8_t v;
 
-		p->v[((size_t)(i / 4) * N + (size_t)c) * 4 + i % 4] =
-		    (int8_t)v;
+		memcpy(&v, &t, sizeof(v));
+		p->v[((size_t)(i / 4) * N + (size_t)c) * 4 + i % 4] = v;
 		p->sum[c] += v;
 	}
 }
@@ -262,9 +278,10 @@ int8_finish(int rows, const vi (*acc)[TILE_VECS], const struct int8_out *o)
 	}
 }
 
+/* What lies at ahead is wanted next: fetched meanwhile, step bytes at a time. */
 CW_INLINE void
-int8_tile(const int rows, int quads, const int32_t *a,
-    const struct int8_out *o)
+int8_tile(const int rows, int quads, const int32_t *a, const char *ahead,
+    size_t step, const struct int8_out *o)
 {
 	const int8_t *b = o->panel->v;
 	vi acc[CW_TILE_ROWS][TILE_VECS];
@@ -272,9 +289,11 @@ int8_tile(const int rows, int quads, const int32_t *a,
 	for (int i = 0; i < rows; i++)
 		for (int j = 0; j < TILE_VECS; j++)
 			acc[i][j] = (vi){ 0 };
-	for (int p = 0; p < quads; p++, a += rows, b += 4 * N) {
+	for (int p = 0; p < quads; p++, a += rows, b += 4 * N, ahead += step) {
 		vi w[TILE_VECS];
 
+		__builtin_prefetch(ahead, 0, 2);
+		__builtin_prefetch(ahead + 64, 0, 2);
 		for (int j = 0; j < TILE_VECS; j++)
 			memcpy(&w[j], b + 4 * j * CW_LANES, sizeof(w[j]));
 		for (int i = 0; i < rows; i++) {
@@ -289,14 +308,15 @@ int8_tile(const int rows, int quads, const int32_t *a,
 
 #define INT8_TILE(n)							\
 static void								\
-int8_tile_##n(int quads, const int32_t *a, const struct int8_out *o)	\
+int8_tile_##n(int quads, const int32_t *a, const char *ahead,		\
+    size_t step, const struct int8_out *o)				\
 {									\
-	int8_tile(n, quads, a, o);					\
+	int8_tile(n, quads, a, ahead, step, o);				\
 }
 CW_TILES(INT8_TILE)
 
 #define INT8_TILE_NAME(n)	int8_tile_##n,
-static void (*const int8_tiles[])(int, const int32_t *,
+static void (*const int8_tiles[])(int, const int32_t *, const char *, size_t,
     const struct int8_out *) = { NULL, CW_TILES(INT8_TILE_NAME) };
 
 /* Rows from..to of x, quantised and packed into one block at a. */
@@ -320,6 +340,7 @@ int8_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
 {
 	int blocks = (rows + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
 	size_t mark = cw_arena_mark(scratch), quads = (size_t)(l->in + 3) / 4;
+	const size_t bytes = int8_panel_bytes(l->in);
 	const char *panel = l->packed;
 	int32_t *a = cw_arena_alloc(scratch, (size_t)rows * quads * 4);
 	uint8_t *q = cw_arena_alloc(scratch, CW_TILE_ROWS * quads * 4);
@@ -335,7 +356,7 @@ int8_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
 		    rows * (i + 1) / blocks - r, l->in, q,
 		    a + (size_t)r * quads, info + r);
 	}
-	for (int o = 0; o < l->out; o += N, panel += int8_panel_bytes(l->in)) {
+	for (int o = 0; o < l->out; o += N, panel += bytes) {
 		struct int8_out out = {
 			.bias = l->b != NULL ? l->b + o : NULL,
 			.ld = (size_t)ldy, .act = act,
@@ -346,12 +367,14 @@ int8_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
 		for (int i = 0; i < blocks; i++) {
 			int r = rows * i / blocks;
 			size_t at = (size_t)r * (size_t)ldy + (size_t)o;
+			size_t step = 4 * N / (size_t)blocks;
 
 			out.y = y + at;
 			out.residual = residual != NULL ? residual + at : NULL;
 			out.rows = info + r;
 			int8_tiles[rows * (i + 1) / blocks - r]((int)quads,
-			    a + (size_t)r * quads, &out);
+			    a + (size_t)r * quads, panel + bytes +
+			    (size_t)i * step * quads, step, &out);
 		}
 	}
 	cw_arena_release(scratch, mark);
