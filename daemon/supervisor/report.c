@@ -14,6 +14,7 @@
 #include "format/job.h"
 #include "supervisor/gates.h"
 #include "supervisor/http.h"
+#include "supervisor/metrics.h"
 #include "supervisor/pool.h"
 #include "supervisor/queue.h"
 #include "supervisor/reload.h"
@@ -306,6 +307,8 @@ cw_report_status(struct cw_daemon *d, struct cw_arena *a)
 	json_object_set_new(o, "uptime_s", json_real(
 	    (double)(cw_now_ms() - d->started_ms) / 1e3));
 	set_text(o, "state", d->stopping ? "draining" : "serving");
+	json_object_set_new(o, "ready",
+	    json_boolean(cw_metrics_unready(d) == NULL));
 	json_object_set_new(o, "workers", workers_json(d));
 	json_object_set_new(o, "gate", gate_json(d));
 	json_object_set_new(o, "endpoints", endpoints_json(d));
