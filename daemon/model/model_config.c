@@ -14,6 +14,7 @@
 #define HIDDEN_MAX	65536
 #define LAYERS_MAX	256
 #define SIDE_MAX	4096		/* pixels */
+#define STREAM_MAX	(1 << 29)	/* floats of one image's stream */
 #define CONTEXT_MAX	4096
 #define VOCAB_MAX	(1 << 20)
 
@@ -402,6 +403,11 @@ read_main(int dirfd, const char *dir, const char *name, bool open_clip,
 	if (st == CW_OK && c->kind == CW_TOWER_VIT && c->P > c->S)
 		st = cw_err_set(err, CW_E_MODEL, "%s: patch_size %d is larger "
 		    "than image_size %d", doc.file, c->P, c->S);
+	if (st == CW_OK && c->kind == CW_TOWER_VIT && ((int64_t)(c->S / c->P) *
+	    (c->S / c->P) + 1) * c->image.width > STREAM_MAX)
+		st = cw_err_set(err, CW_E_MODEL, "%s: %d by %d patches of "
+		    "width %d are too many", doc.file, c->S / c->P,
+		    c->S / c->P, c->image.width);
 	cw_doc_close(&doc);
 	return st;
 }

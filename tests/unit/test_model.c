@@ -3,7 +3,7 @@
  */
 #include "arrays.h"
 
-#include <sys/stat.h>
+#include "model/kernels/kernel.h"
 
 /* The promise of the project, on unit vectors. */
 #define UNIT_TOLERANCE	2e-5
@@ -378,6 +378,8 @@ test_a_wrong_configuration_is_refused_in_words(void **state)
 		{ "a patch too large", "{\"vision_config\": {\"image_size\": "
 		    "16, \"patch_size\": 32}}",
 		    "patch_size 32 is larger than image_size 16" },
+		{ "a million patches", "{\"vision_config\": {\"image_size\": "
+		    "4096, \"patch_size\": 1}}", "are too many" },
 	};
 	char dir[32];
 
@@ -445,6 +447,52 @@ test_a_configuration_that_the_weights_deny_names_the_tensor(void **state)
 }
 
 static void
+test_every_kernel_of_this_cpu_gives_the_same_embeddings(void **state)
+{
+	static const char *const models[] = { "vit", "openai", "resnet" };
+	const struct cw_kernel *k;
+	char dir[64];
+
+	(void)state;
+	for (size_t i = 0; (k = cw_kernel_at(i)) != NULL; i++) {
+		if (k->int8 || !k->supported())
+			continue;
+		for (size_t j = 0; j < CW_COUNT(models); j++) {
+			struct cw_model_opts o = plain_opts;
+			struct cw_err err = { "" };
+			struct bench b;
+
+			snprintf(dir, sizeof(dir), "tests/golden/%s",
+			    models[j]);
+			bench_open(&b, dir);
+			cw_model_close(&b.m);
+			o.kernel = k->name;
+			must(cw_model_open(dir, &o, &b.m, &err), &err);
+			b.i = cw_model_info(b.m);
+			assert_string_equal(b.i->kernel, k->name);
+			images_agree(&b);
+			texts_agree(&b);
+			bench_close(&b);
+		}
+	}
+}
+
+static void
+test_a_kernel_that_there_is_not_is_refused(void **state)
+{
+	struct cw_model_opts o = plain_opts;
+	struct cw_err err = { "" };
+	struct cw_model *m = NULL;
+
+	(void)state;
+	o.kernel = "abacus";
+	assert_int_equal(cw_model_open("tests/golden/vit", &o, &m, &err),
+	    CW_E_CONFIG);
+	assert_non_null(strstr(err.text, "no kernel \"abacus\""));
+	assert_null(m);
+}
+
+static void
 test_no_directory_and_an_empty_one_are_told_apart(void **state)
 {
 	struct cw_err err = { "" };
@@ -503,6 +551,10 @@ main(void)
 		    test_a_wrong_configuration_is_refused_in_words),
 		cmocka_unit_test(
 		    test_a_configuration_that_the_weights_deny_names_the_tensor),
+		cmocka_unit_test(
+		    test_every_kernel_of_this_cpu_gives_the_same_embeddings),
+		cmocka_unit_test(
+		    test_a_kernel_that_there_is_not_is_refused),
 		cmocka_unit_test(
 		    test_no_directory_and_an_empty_one_are_told_apart),
 		cmocka_unit_test(
