@@ -422,7 +422,8 @@ check_layernorm(const struct cw_isa *isa, int W, float shift)
 			near(isa->name, "norm", r, i, y[r * ldy + i],
 			    (x[r * ldx + i] - mean) / sqrt(var / W + 1e-5) *
 			    (W % 2 ? w[i] : 1) + (W % 3 ? bias[i] : 0),
-			    2e-6 + 2e-5 * fabs(shift));
+			    2e-6 + 3e-7 * (1 + fabs(shift)) /
+			    sqrt(var / W + 1e-5));
 		assert_true(y[r * ldy + W] == CANARY);
 	}
 }
