@@ -7,7 +7,7 @@
 #include "supervisor/half.h"
 #include "supervisor/spool_db.h"
 
-#define VIEW_BYTES	24u	/* six u32 of a stored view */
+#define VIEW_BYTES	28u	/* seven u32 of a stored view */
 
 /* ---- embeddings ---- */
 
@@ -23,6 +23,7 @@ pack_views(struct cw_pack *w, const struct cw_result *res)
 		cw_put_u32(w, (uint32_t)v->y);
 		cw_put_u32(w, (uint32_t)v->w);
 		cw_put_u32(w, (uint32_t)v->h);
+		cw_put_u32(w, v->frame);
 	}
 }
 
@@ -88,6 +89,7 @@ read_views(const void *p, size_t n, struct cw_spool_embeds *e)
 		v->y = (int32_t)cw_get_u32(&u);
 		v->w = (int32_t)cw_get_u32(&u);
 		v->h = (int32_t)cw_get_u32(&u);
+		v->frame = cw_get_u32(&u);
 	}
 	return cw_unpack_end(&u);
 }
