@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 #include "base/io.h"
 
 #define SANDBOX_MAGIC	0x5a4db0c5u
+#define LAST_WORDS	(64u << 10)	/* bytes, to a stderr that is a file */
 
 struct cw_sandbox {
 	uint32_t	 magic;
@@ -59,15 +61,20 @@ static const struct rule allowed[] = {
 	ANY(clock_gettime),
 	/* the end; no handler runs here, so no rt_sigreturn */
 	ANY(exit_group),
-#if defined(__SANITIZE_ADDRESS__)
-	/* a sanitizer's own bookkeeping and reports; never in a release */
-	ANY(mprotect), ANY(getpid), ANY(gettid), ANY(tgkill), ANY(futex),
-	ANY(rt_sigaction), ANY(rt_sigprocmask), ANY(sigaltstack),
-	ANY(sched_yield), ANY(prctl), ANY(clone), ANY(wait4), ANY(readlink),
-	ANY(open), ANY(openat), ANY(close), ANY(newfstatat),
-	FD(read, 4), FD(read, 0), FD(read, 1), { SCMP_SYS(mmap), 1, { NOEXEC } },
-#endif
 };
+
+#if defined(__SANITIZE_ADDRESS__)
+/* A sanitizer's own: to end, and to print its report.  Never in a release. */
+static const struct rule sanitized[] = {
+	ANY(sigaltstack), ANY(getpid), ANY(gettid), ANY(futex),
+	ANY(sched_yield), ANY(rt_sigprocmask), ANY(rt_sigaction),
+};
+/* Refused rather than fatal: without them the report has only addresses. */
+static const struct rule refused[] = {
+	ANY(openat), ANY(readlink), ANY(pipe2), ANY(clone), ANY(prctl),
+	ANY(ioctl), ANY(open),
+};
+#endif
 
 /* Only with more than one thread (workers.threads): waiting for each other. */
 static const struct rule threaded[] = {
@@ -76,11 +83,11 @@ static const struct rule threaded[] = {
 };
 
 static enum cw_status
-add_rules(scmp_filter_ctx f, const struct rule *rules, size_t n,
-    struct cw_err *err)
+add_rules(scmp_filter_ctx f, uint32_t action, const struct rule *rules,
+    size_t n, struct cw_err *err)
 {
 	for (size_t i = 0; i < n; i++) {
-		const int rc = seccomp_rule_add_array(f, SCMP_ACT_ALLOW,
+		const int rc = seccomp_rule_add_array(f, action,
 		    rules[i].call, rules[i].n, rules[i].arg);
 
 		if (rc < 0) {
@@ -104,9 +111,19 @@ cw_sandbox_prepare(int channel, int threads, struct cw_sandbox **out,
 	sb->filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (sb->filter == NULL)
 		return cw_err_set(err, CW_E_SYSTEM, "seccomp is not there");
-	st = add_rules(sb->filter, allowed, CW_COUNT(allowed), err);
+	st = add_rules(sb->filter, SCMP_ACT_ALLOW, allowed,
+	    CW_COUNT(allowed), err);
 	if (st == CW_OK && threads > 1)
-		st = add_rules(sb->filter, threaded, CW_COUNT(threaded), err);
+		st = add_rules(sb->filter, SCMP_ACT_ALLOW, threaded,
+		    CW_COUNT(threaded), err);
+#if defined(__SANITIZE_ADDRESS__)
+	if (st == CW_OK)
+		st = add_rules(sb->filter, SCMP_ACT_ALLOW, sanitized,
+		    CW_COUNT(sanitized), err);
+	if (st == CW_OK)
+		st = add_rules(sb->filter, SCMP_ACT_ERRNO(EPERM), refused,
+		    CW_COUNT(refused), err);
+#endif
 	/* Threads that a library has started are shut in as well. */
 	if (st == CW_OK && seccomp_attr_set(sb->filter,
 	    SCMP_FLTATR_CTL_TSYNC, 1) < 0)
@@ -155,13 +172,20 @@ set_limits(struct cw_err *err)
 		const char	*name;
 	} zero[] = {
 		{ RLIMIT_NOFILE, "NOFILE" },	/* those held stay open */
-		{ RLIMIT_FSIZE, "FSIZE" },
 		{ RLIMIT_CORE, "CORE" },	/* a core holds users' images */
 		{ RLIMIT_NPROC, "NPROC" },	/* without effect for root */
 		{ RLIMIT_MSGQUEUE, "MSGQUEUE" },
 	};
 	const struct rlimit none = { 0, 0 };
+	struct rlimit file = none;
+	struct stat sb;
 
+	/* Where stderr is a file, the last words of a CW_CHECK may go in. */
+	if (fstat(STDERR_FILENO, &sb) == 0 && S_ISREG(sb.st_mode))
+		file.rlim_cur = file.rlim_max =
+		    (rlim_t)sb.st_size + LAST_WORDS;
+	if (setrlimit(RLIMIT_FSIZE, &file) == -1)
+		return cw_err_sys(err, "rlimit FSIZE");
 	for (size_t i = 0; i < CW_COUNT(zero); i++)
 		if (setrlimit(zero[i].what, &none) == -1)
 			return cw_err_sys(err, "rlimit %s", zero[i].name);
