@@ -125,6 +125,8 @@ cw_cmd_explain(struct cw_cli *cli, int argc, char **argv)
 		CW_OPT_EXPLAIN(&x.run),
 		{ "text", 0, OPT_TEXT, &x.run.text, "TEXT",
 		    "explain TEXT beside the image", 0, 0 },
+		{ "all", 0, OPT_FLAG, &x.run.all, NULL,
+		    "explain every category, flagged or not", 0, 0 },
 		{ "method", 0, OPT_TEXT, &x.run.method, "M",
 		    "additive, raw, rollout or similarity", 0, 0 },
 		{ "faithfulness", 0, OPT_FLAG, &x.run.faithfulness, NULL,

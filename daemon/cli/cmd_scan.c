@@ -74,7 +74,7 @@ save_map(void *payload, size_t i, enum cw_artifact kind, const char *name,
 	if (kind != CW_ART_OVERLAY)
 		return;
 	cw_arena_reset(s->scratch, 0);
-	path = cw_arena_printf(s->scratch, "%s/%s.%s.png", s->maps,
+	path = cw_arena_printf(s->scratch, "%s/%s.%s", s->maps,
 	    cw_inputs_base(s->files.item[i], s->scratch),
 	    cw_inputs_base(name, s->scratch));
 	if (path == NULL || cw_output_file(path, bytes, n, &err) != CW_OK) {

@@ -78,14 +78,73 @@ artifact(void *payload, size_t i, enum cw_artifact kind, const char *name,
 {
 	struct state *s = payload;
 	struct cw_picture *p = &s->pictures[s->npictures];
+	const char *dot = strrchr(name, '.');
+	const size_t stem = dot == NULL ? strlen(name) : (size_t)(dot - name);
 
 	(void)i;
 	if (s->npictures == CW_PICTURES_MAX)
 		return;
-	*p = (struct cw_picture){ kind, cw_arena_strdup(s->keep, name),
+	*p = (struct cw_picture){ kind, cw_arena_strndup(s->keep, name, stem),
 		cw_arena_strndup(s->keep, bytes, n), n };
 	if (p->name != NULL && p->bytes != NULL)
 		s->npictures++;
+}
+
+static bool
+is_flagged(const struct cw_policy_set *set, const struct cw_result *res,
+    uint32_t category)
+{
+	const struct cw_category *c;
+	const struct cw_policy *p;
+
+	cw_policy_set_category(set, category, &p, &c);
+	return cw_thresholds_decide(&c->thresholds,
+	    res->cats[category].score) != CW_ALLOW;
+}
+
+/* The maps of what is flagged; if nothing is, of what came nearest. */
+static void
+choose_maps(struct cw_arena *a, const struct cw_policy_set *set,
+    struct cw_result *res)
+{
+	struct cw_map *kept = cw_arena_zalloc(a, res->nmaps, sizeof(*kept));
+	uint32_t n = 0;
+
+	if (kept == NULL || res->nmaps < 2)
+		return;
+	for (uint32_t i = 0; i < res->nmaps; i++)
+		if (is_flagged(set, res, res->maps[i].category))
+			kept[n++] = res->maps[i];
+	if (n == 0)
+		kept[n++] = res->maps[0];
+	res->maps = kept;
+	res->nmaps = n;
+}
+
+/* Pictures of maps that are left out are left out too. */
+static void
+choose_pictures(struct state *s, const struct cw_policy_set *set,
+    const struct cw_result *res)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->npictures; i++) {
+		const struct cw_picture *p = &s->pictures[i];
+		bool wanted = p->kind != CW_ART_OVERLAY &&
+		    p->kind != CW_ART_CURVES;
+
+		for (uint32_t k = 0; k < res->nmaps && !wanted; k++) {
+			const struct cw_category *c;
+			const struct cw_policy *pol;
+
+			cw_policy_set_category(set, res->maps[k].category,
+			    &pol, &c);
+			wanted = strcmp(c->id, p->name) == 0;
+		}
+		if (wanted)
+			s->pictures[n++] = *p;
+	}
+	s->npictures = n;
 }
 
 static bool
@@ -107,7 +166,7 @@ done(void *payload, const struct cw_client_done *d)
 		.index = d->index, .total = s->files.n, .path = path,
 		.image = s->image, .nimage = s->nimage,
 		.set = &r->local.set, .res = d->res,
-		.pictures = s->pictures, .npictures = s->npictures,
+		.pictures = s->pictures,
 	};
 	struct cw_result clean = *d->res;
 	size_t len;
@@ -115,6 +174,11 @@ done(void *payload, const struct cw_client_done *d)
 
 	if (clean.failed)
 		clean.message = cw_text_clean(clean.message, s->keep);
+	if (!clean.failed && !r->all) {
+		choose_maps(s->keep, e.set, &clean);
+		choose_pictures(s, e.set, &clean);
+	}
+	e.npictures = s->npictures;
 	e.res = &clean;
 	e.json = cw_verdict_json(&facts, e.set, e.res, s->keep, &len);
 	rc = e.json == NULL ? cw_complain("%s: no room for its verdict",

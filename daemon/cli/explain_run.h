@@ -12,7 +12,7 @@
 
 struct cw_picture {		/* an ARTIFACT frame, copied */
 	enum cw_artifact	 kind;
-	const char		*name;	/* a category's id, or "" */
+	const char		*name;	/* a category's id, "redacted" */
 	const void		*bytes;	/* [n] */
 	size_t			 n;
 };
@@ -40,6 +40,7 @@ struct cw_explain_run {
 	const char		*method;	/* or NULL */
 	bool			 faithfulness;
 	bool			 always;	/* maps of what is not flagged, too */
+	bool			 all;		/* every map made, not the chosen */
 	uint32_t		 artifacts;
 	/* Returns CW_GO_ON, or the status to end with. */
 	int			(*each)(void *payload,

@@ -118,11 +118,13 @@ print_map(const struct cw_cli *cli, const struct cw_explained *e,
 	const struct cw_policy *p;
 
 	cw_policy_set_category(e->set, m->category, &p, &c);
-	printf("\n%s \"%s\": score %.3f (review %g, block %g), %s map of the "
-	    "%s view [%d,%d %dx%d]\n", c->id, c->prompts[m->prompt].text,
-	    (double)r->score, (double)c->thresholds.review,
-	    (double)c->thresholds.block, cw_method_name(m->method),
-	    cw_view_name(v->kind), v->x, v->y, v->w, v->h);
+	printf("\n%s \"%s\": score %.3f%s (review %g, block %g), %s map of "
+	    "the %s view [%d,%d %dx%d]\n", c->id, c->prompts[m->prompt].text,
+	    (double)r->score, r->source == CW_FROM_TEXT ?
+	    " by the text; the map is the image's" : "",
+	    (double)c->thresholds.review, (double)c->thresholds.block,
+	    cw_method_name(m->method), cw_view_name(v->kind), v->x, v->y,
+	    v->w, v->h);
 	print_patches(m, v);
 	if (m->method == CW_M_ADDITIVE)
 		print_sum(m);

@@ -141,6 +141,58 @@ put_level(FILE *f, double v, const struct cw_thresholds *t, double lo,
 
 /* ---- one image --------------------------------------------------------- */
 
+/* Indices of the categories that were measured, the nearest to review first. */
+static uint32_t
+rank_categories(const struct cw_explained *e, uint32_t *out)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < e->set->ncategories; i++) {
+		const struct cw_category *c;
+		const struct cw_policy *p;
+		uint32_t at;
+		double x;
+
+		if (e->res->cats[i].source == CW_FROM_NONE)
+			continue;
+		cw_policy_set_category(e->set, i, &p, &c);
+		x = (double)(e->res->cats[i].score - c->thresholds.review);
+		for (at = n < CATEGORIES_SHOWN ? n : CATEGORIES_SHOWN;
+		    at > 0; at--) {
+			const struct cw_category *o;
+
+			cw_policy_set_category(e->set, out[at - 1], &p, &o);
+			if ((double)(e->res->cats[out[at - 1]].score -
+			    o->thresholds.review) >= x)
+				break;
+			if (at < CATEGORIES_SHOWN)
+				out[at] = out[at - 1];
+		}
+		if (at < CATEGORIES_SHOWN)
+			out[at] = i;
+		if (n < CATEGORIES_SHOWN)
+			n++;
+	}
+	return n;
+}
+
+static void
+put_nearest(FILE *f, const struct cw_explained *e)
+{
+	uint32_t order[CATEGORIES_SHOWN + 1];
+	const struct cw_category *c;
+	const struct cw_policy *p;
+
+	if (rank_categories(e, order) == 0)
+		return;
+	cw_policy_set_category(e->set, order[0], &p, &c);
+	fputs(" The nearest was ", f);
+	put_text(f, c->id);
+	fprintf(f, ": score %.2f, review starts at %.2f.",
+	    (double)e->res->cats[order[0]].score,
+	    (double)c->thresholds.review);
+}
+
 static void
 put_why(FILE *f, const struct cw_explained *e, const struct cw_decision *d)
 {
@@ -152,9 +204,13 @@ put_why(FILE *f, const struct cw_explained *e, const struct cw_decision *d)
 		fprintf(f, "Not scored: %s, %s: ",
 		    cw_stage_name(e->res->stage), e->res->code);
 		put_text(f, e->res->message);
-	} else if (d->action == CW_ALLOW)
+	} else if (d->action == CW_ALLOW) {
 		fputs("Nothing reached its threshold.", f);
-	else {
+		put_nearest(f, e);
+	} else {
+		const bool words = e->res->cats[d->category].source ==
+		    CW_FROM_TEXT;
+
 		cw_policy_set_category(e->set, d->category, &p, &c);
 		fputs("<strong>", f);
 		put_text(f, c->title);
@@ -165,7 +221,8 @@ put_why(FILE *f, const struct cw_explained *e, const struct cw_decision *d)
 			put_text(f, c->reason.code);
 			fputs(")", f);
 		}
-		fputs(". It looks most like “", f);
+		fprintf(f, ". %s most like “", words ? "Its text reads" :
+		    "It looks");
 		put_text(f, c->prompts[e->res->cats[d->category].prompt].text);
 		fprintf(f, "”: score %.2f, %s starts at %.2f.",
 		    (double)d->score, cw_action_name(d->action),
@@ -279,41 +336,6 @@ put_map(FILE *f, const struct cw_explained *e, const struct cw_map *m)
 		    "counts." : "<strong>Weak: this map says little."
 		    "</strong>");
 	fputs("</div>\n", f);
-}
-
-/* Indices of the categories that were measured, the nearest to review first. */
-static uint32_t
-rank_categories(const struct cw_explained *e, uint32_t *out)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < e->set->ncategories; i++) {
-		const struct cw_category *c;
-		const struct cw_policy *p;
-		uint32_t at;
-		double x;
-
-		if (e->res->cats[i].source == CW_FROM_NONE)
-			continue;
-		cw_policy_set_category(e->set, i, &p, &c);
-		x = (double)(e->res->cats[i].score - c->thresholds.review);
-		for (at = n < CATEGORIES_SHOWN ? n : CATEGORIES_SHOWN;
-		    at > 0; at--) {
-			const struct cw_category *o;
-
-			cw_policy_set_category(e->set, out[at - 1], &p, &o);
-			if ((double)(e->res->cats[out[at - 1]].score -
-			    o->thresholds.review) >= x)
-				break;
-			if (at < CATEGORIES_SHOWN)
-				out[at] = out[at - 1];
-		}
-		if (at < CATEGORIES_SHOWN)
-			out[at] = i;
-		if (n < CATEGORIES_SHOWN)
-			n++;
-	}
-	return n;
 }
 
 static void
