@@ -125,6 +125,14 @@ struct cw_decode_out {
 	char		 message[256];	/* when not OK: one line, no stop */
 };
 
+/* Which of total frames is the i-th of n: spread evenly, both ends kept. */
+static inline uint32_t
+cw_frame_pick(uint32_t i, uint32_t n, uint32_t total)
+{
+	return n < 2 ? 0 :
+	    (uint32_t)((uint64_t)i * (total - 1) / (n - 1));
+}
+
 struct cw_plugin_decoder {
 	struct cw_plugin head;		/* head.name is the format's name */
 
