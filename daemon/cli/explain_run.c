@@ -98,11 +98,12 @@ is_flagged(const struct cw_policy_set *set, const struct cw_result *res,
 	const struct cw_policy *p;
 
 	cw_policy_set_category(set, category, &p, &c);
-	return cw_thresholds_decide(&c->thresholds,
+	return res->cats[category].source == CW_FROM_IMAGE &&
+	    cw_thresholds_decide(&c->thresholds,
 	    res->cats[category].score) != CW_ALLOW;
 }
 
-/* The maps of what is flagged; if nothing is, of what came nearest. */
+/* The maps of what the image is flagged for; if nothing is, of what came nearest. */
 static void
 choose_maps(struct cw_arena *a, const struct cw_policy_set *set,
     struct cw_result *res)

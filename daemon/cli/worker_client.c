@@ -14,7 +14,7 @@
 
 /* READY: what the model is.  Only the first worker's facts are kept. */
 static enum cw_status
-await_ready(struct cw_clients *c, struct cw_slot *s, struct cw_err *err)
+await_ready(struct cw_clients *c, struct cw_seat *s, struct cw_err *err)
 {
 	struct cw_model_facts facts;
 	struct cw_unpack r;
@@ -54,7 +54,7 @@ keep_rows(struct cw_clients *c, const struct cw_policy_done *d,
 }
 
 static enum cw_status
-give_policies(struct cw_clients *c, struct cw_slot *s, struct cw_err *err)
+give_policies(struct cw_clients *c, struct cw_seat *s, struct cw_err *err)
 {
 	struct cw_policy_msg m = { .set = *c->opts.set, .rows = c->rows,
 		.nrows = c->nrows, .embed = c->embed };
@@ -80,17 +80,17 @@ give_policies(struct cw_clients *c, struct cw_slot *s, struct cw_err *err)
 }
 
 enum cw_status
-cw_slot_ready(struct cw_clients *c, struct cw_slot *s, struct cw_err *err)
+cw_seat_ready(struct cw_clients *c, struct cw_seat *s, struct cw_err *err)
 {
 	enum cw_status st = CW_OK;
 
-	if (s->state == CW_SLOT_EMPTY)
+	if (s->state == CW_SEAT_EMPTY)
 		st = cw_peer_start(&s->peer, c->opts.init, err);
 	if (st == CW_OK)
 		st = await_ready(c, s, err);
 	if (st == CW_OK && c->opts.set != NULL)
 		st = give_policies(c, s, err);
-	s->state = st == CW_OK ? CW_SLOT_IDLE : CW_SLOT_EMPTY;
+	s->state = st == CW_OK ? CW_SEAT_IDLE : CW_SEAT_EMPTY;
 	if (st != CW_OK)
 		cw_peer_kill(&s->peer);
 	cw_arena_reset(s->peer.arena, 0);
@@ -112,19 +112,19 @@ cw_clients_open(const struct cw_clients_opts *opts, struct cw_clients **out,
 	CW_CHECK(c != NULL);
 	c->arena = a;
 	c->opts = *opts;
-	c->slots = cw_arena_zalloc(a, opts->count, sizeof(*c->slots));
-	CW_CHECK(c->slots != NULL);
+	c->seats = cw_arena_zalloc(a, opts->count, sizeof(*c->seats));
+	CW_CHECK(c->seats != NULL);
 	for (uint32_t i = 0; i < opts->count; i++) {
-		c->slots[i].peer.fd = -1;
-		c->slots[i].peer.log = opts->log;
+		c->seats[i].peer.fd = -1;
+		c->seats[i].peer.log = opts->log;
 	}
 	/* All load at once; the first alone is waited for. */
 	for (uint32_t i = 0; i < opts->count && st == CW_OK; i++) {
-		st = cw_peer_start(&c->slots[i].peer, opts->init, err);
-		c->slots[i].state = CW_SLOT_STARTING;
+		st = cw_peer_start(&c->seats[i].peer, opts->init, err);
+		c->seats[i].state = CW_SEAT_STARTING;
 	}
 	if (st == CW_OK)
-		st = cw_slot_ready(c, &c->slots[0], err);
+		st = cw_seat_ready(c, &c->seats[0], err);
 	*out = c;
 	if (st != CW_OK)
 		cw_clients_close(out);
@@ -140,11 +140,11 @@ cw_clients_close(struct cw_clients **cp)
 	if (c == NULL)
 		return;
 	for (uint32_t i = 0; i < c->opts.count; i++) {
-		if (c->slots[i].state == CW_SLOT_IDLE)
-			cw_peer_stop(&c->slots[i].peer);
+		if (c->seats[i].state == CW_SEAT_IDLE)
+			cw_peer_stop(&c->seats[i].peer);
 		else
-			cw_peer_kill(&c->slots[i].peer);
-		cw_arena_close(&c->slots[i].peer.arena);
+			cw_peer_kill(&c->seats[i].peer);
+		cw_arena_close(&c->seats[i].peer.arena);
 	}
 	a = c->arena;
 	cw_arena_close(&a);
@@ -163,7 +163,7 @@ cw_clients_text(struct cw_clients *c, enum cw_text_want want,
     struct cw_err *err)
 {
 	const struct cw_text_msg m = { .want = want, .text = text };
-	struct cw_peer *p = &c->slots[0].peer;
+	struct cw_peer *p = &c->seats[0].peer;
 	struct cw_unpack r;
 	struct cw_frame f;
 	struct cw_pack w;
@@ -188,7 +188,7 @@ enum cw_status
 cw_clients_bench(struct cw_clients *c, const struct cw_bench_msg *m,
     struct cw_arena *a, const char **json, struct cw_err *err)
 {
-	struct cw_peer *p = &c->slots[0].peer;
+	struct cw_peer *p = &c->seats[0].peer;
 	struct cw_frame f;
 	struct cw_pack w;
 	enum cw_status st;

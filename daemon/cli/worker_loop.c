@@ -54,9 +54,9 @@ answer_error(struct run *r, const struct cw_held *h, enum cw_stage stage,
 
 /* ---- giving ------------------------------------------------------------ */
 
-/* Read one job into the slot; one that can't be read is answered at once. */
+/* Read one job into the seat; one that can't be read is answered at once. */
 static bool
-load_job(struct run *r, struct cw_slot *s, size_t index, uint32_t attempt,
+load_job(struct run *r, struct cw_seat *s, size_t index, uint32_t attempt,
     struct cw_job *job)
 {
 	struct cw_held *h = &s->held[s->nheld];
@@ -80,9 +80,9 @@ load_job(struct run *r, struct cw_slot *s, size_t index, uint32_t attempt,
 	return true;
 }
 
-/* Fill the slot with a batch, or with one job that must go alone. */
+/* Fill the seat with a batch, or with one job that must go alone. */
 static void
-load_batch(struct run *r, struct cw_slot *s)
+load_batch(struct run *r, struct cw_seat *s)
 {
 	const size_t share = (r->n - r->next + r->c->opts.count - 1) /
 	    r->c->opts.count;
@@ -105,7 +105,7 @@ load_batch(struct run *r, struct cw_slot *s)
 }
 
 static enum cw_status
-send_batch(struct cw_slot *s, const struct cw_job *jobs, struct cw_err *err)
+send_batch(struct cw_seat *s, const struct cw_job *jobs, struct cw_err *err)
 {
 	enum cw_status st = CW_OK;
 
@@ -127,14 +127,14 @@ send_batch(struct cw_slot *s, const struct cw_job *jobs, struct cw_err *err)
 
 /* A worker has died or been killed: what it held is tried again, alone. */
 static void
-lose_worker(struct run *r, struct cw_slot *s, const char *code,
+lose_worker(struct run *r, struct cw_seat *s, const char *code,
     const char *how)
 {
 	char message[128];
 
 	snprintf(message, sizeof(message), "%s", how);
 	cw_peer_kill(&s->peer);
-	s->state = CW_SLOT_EMPTY;
+	s->state = CW_SEAT_EMPTY;
 	for (size_t i = 0; i < s->nheld; i++) {
 		if (s->held[i].attempt < ATTEMPTS_MAX)
 			r->again[r->nagain++] = s->held[i].index;
@@ -146,7 +146,7 @@ lose_worker(struct run *r, struct cw_slot *s, const char *code,
 }
 
 static struct cw_held *
-find_held(struct cw_slot *s, uint64_t id)
+find_held(struct cw_seat *s, uint64_t id)
 {
 	for (size_t i = 0; i < s->nheld; i++)
 		if (s->held[i].index + 1 == id)
@@ -178,7 +178,7 @@ take_artifact(struct run *r, const struct cw_held *h,
 }
 
 static enum cw_status
-take_result(struct run *r, struct cw_slot *s, struct cw_held *h,
+take_result(struct run *r, struct cw_seat *s, struct cw_held *h,
     const struct cw_frame *f, struct cw_err *err)
 {
 	struct cw_result res;
@@ -192,13 +192,13 @@ take_result(struct run *r, struct cw_slot *s, struct cw_held *h,
 	answer(r, h, &res);
 	*h = s->held[--s->nheld];
 	if (s->nheld == 0)
-		s->state = CW_SLOT_IDLE;
+		s->state = CW_SEAT_IDLE;
 	return CW_OK;
 }
 
 /* One frame of a busy worker; whatever is wrong with it ends the worker. */
 static void
-take_frame(struct run *r, struct cw_slot *s)
+take_frame(struct run *r, struct cw_seat *s)
 {
 	struct cw_frame f;
 	struct cw_held *h;
@@ -229,21 +229,21 @@ static enum cw_status
 give(struct run *r, struct cw_err *err)
 {
 	for (uint32_t i = 0; i < r->c->opts.count && !r->stop; i++) {
-		struct cw_slot *s = &r->c->slots[i];
+		struct cw_seat *s = &r->c->seats[i];
 		enum cw_status st;
 
-		if (s->state == CW_SLOT_BUSY)
+		if (s->state == CW_SEAT_BUSY)
 			continue;
 		if (r->nagain == 0 && r->next == r->n)
 			return CW_OK;
-		if (s->state != CW_SLOT_IDLE &&
-		    (st = cw_slot_ready(r->c, s, err)) != CW_OK)
+		if (s->state != CW_SEAT_IDLE &&
+		    (st = cw_seat_ready(r->c, s, err)) != CW_OK)
 			return st;
 		cw_arena_reset(s->peer.arena, (size_t)1 << 20);
 		load_batch(r, s);
 		if (s->nheld == 0)
 			continue;
-		s->state = CW_SLOT_BUSY;
+		s->state = CW_SEAT_BUSY;
 		s->until_ms = cw_now_ms() + r->c->opts.deadline_ms;
 		if (send_batch(s, r->jobs, err) != CW_OK)
 			lose_worker(r, s, "worker_died",
@@ -257,16 +257,16 @@ static void
 take(struct run *r)
 {
 	struct pollfd fds[CW_CLIENTS_MAX];
-	struct cw_slot *slots[CW_CLIENTS_MAX];
+	struct cw_seat *seats[CW_CLIENTS_MAX];
 	uint64_t now = cw_now_ms(), until = now + 60000;
 	nfds_t n = 0;
 
 	for (uint32_t i = 0; i < r->c->opts.count; i++) {
-		struct cw_slot *s = &r->c->slots[i];
+		struct cw_seat *s = &r->c->seats[i];
 
-		if (s->state != CW_SLOT_BUSY)
+		if (s->state != CW_SEAT_BUSY)
 			continue;
-		slots[n] = s;
+		seats[n] = s;
 		fds[n++] = (struct pollfd){ .fd = s->peer.fd,
 			.events = POLLIN };
 		if (s->until_ms < until)
@@ -279,9 +279,9 @@ take(struct run *r)
 	now = cw_now_ms();
 	for (nfds_t i = 0; i < n; i++) {
 		if (fds[i].revents != 0)
-			take_frame(r, slots[i]);
-		else if (slots[i]->until_ms <= now)
-			lose_worker(r, slots[i], "deadline",
+			take_frame(r, seats[i]);
+		else if (seats[i]->until_ms <= now)
+			lose_worker(r, seats[i], "deadline",
 			    "no answer before workers.deadline");
 	}
 }

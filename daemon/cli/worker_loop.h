@@ -20,16 +20,16 @@ struct cw_held {
 	int64_t		 received_us;
 };
 
-enum cw_slot_state {
-	CW_SLOT_EMPTY,		/* no process */
-	CW_SLOT_STARTING,	/* INIT sent */
-	CW_SLOT_IDLE,		/* model and policies there */
-	CW_SLOT_BUSY,		/* a batch in hand */
+enum cw_seat_state {
+	CW_SEAT_EMPTY,		/* no process */
+	CW_SEAT_STARTING,	/* INIT sent */
+	CW_SEAT_IDLE,		/* model and policies there */
+	CW_SEAT_BUSY,		/* a batch in hand */
 };
 
-struct cw_slot {
+struct cw_seat {
 	struct cw_peer		 peer;
-	enum cw_slot_state	 state;
+	enum cw_seat_state	 state;
 	struct cw_held		 held[CW_HELD_MAX];
 	size_t			 nheld;
 	uint64_t		 until_ms;	/* deadline of the batch */
@@ -38,14 +38,14 @@ struct cw_slot {
 struct cw_clients {
 	struct cw_arena		*arena;		/* holds this too */
 	struct cw_clients_opts	 opts;
-	struct cw_slot		*slots;		/* [opts.count] */
+	struct cw_seat		*seats;		/* [opts.count] */
 	struct cw_model_facts	 facts;
 	struct cw_bank_row	*rows;		/* [nrows] vectors of prompts */
 	uint32_t		 nrows, embed;
 };
 
-/* Make a slot idle, starting its worker if there is none. */
-CW_MUST_USE enum cw_status cw_slot_ready(struct cw_clients *c,
-    struct cw_slot *s, struct cw_err *err);
+/* Make a seat idle, starting its worker if there is none. */
+CW_MUST_USE enum cw_status cw_seat_ready(struct cw_clients *c,
+    struct cw_seat *s, struct cw_err *err);
 
 #endif /* CW_WORKER_LOOP_H */

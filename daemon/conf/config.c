@@ -196,7 +196,8 @@ static const struct cw_config_key keys[] = {
 	KEY_E("log.level", log.level, level_word, "info",
 	    "err, warning, notice, info (one line per verdict) or debug."),
 
-	KEY("plugins", PLUGINS, plugins, 0, CW_CONFIG_LIST_MAX, "[png]",
+	KEY("plugins", PLUGINS, plugins, 0, CW_CONFIG_LIST_MAX,
+	    "[png, webp, gif]",
 	    "Plugins to load, each a name (png), a path, or a mapping of path "
 	    "and the plugin's options. See clipward-plugin(7)."),
 };
