@@ -6,8 +6,8 @@
  *	file=PATH	appended to, made when absent (mode 0640)
  *	sync=true	fsync after every run of lines
  *
- * The file may be moved away at any time (logrotate): the next run opens a
- * new one.  A line that was only half written, on a full disk, is taken back.
+ * The file may be moved away at any time (logrotate): the next run of lines
+ * goes to a new one.  A line that was only half written, on a full disk, is taken back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +28,7 @@ static struct jsonl {
 	char			 path[PATH_BYTES];
 	int			 fd;
 	bool			 sync;
+	bool			 running;	/* within a run of lines */
 	struct stat		 is;	/* the file that fd is open on */
 } jsonl = { .fd = -1 };
 
@@ -129,6 +130,10 @@ jsonl_deliver(void *self, const struct cw_sink_item *item)
 	struct stat before;
 	ssize_t n;
 
+	/* Between runs, so that one run is in one file. */
+	if (!j->running && j->fd != -1 && moved(j))
+		jsonl_close(j);
+	j->running = true;
 	if (j->fd == -1 && open_file(j) == -1)
 		return CW_SINK_LATER;
 	if (fstat(j->fd, &before) == -1)
@@ -149,13 +154,9 @@ jsonl_flush(void *self)
 {
 	struct jsonl *j = self;
 
-	if (j->fd == -1)
+	j->running = false;
+	if (j->fd == -1 || (j->sync && fsync(j->fd) == -1))
 		return CW_SINK_LATER;
-	if (j->sync && fsync(j->fd) == -1)
-		return CW_SINK_LATER;
-	/* After the run, so that all of it is in one file. */
-	if (moved(j))
-		jsonl_close(j);
 	return CW_SINK_OK;
 }
 
