@@ -17,7 +17,7 @@
 
 #include "base/io.h"
 
-#define MAGIC		"CWPACK1"	/* with its NUL; raise on any change */
+#define MAGIC		"CWPACK2"	/* with its NUL; raise on any change */
 #define HEAD_BYTES	4096u		/* a page: what follows stays aligned */
 #define PARTS_MAX	3		/* q, k and v */
 
@@ -35,6 +35,7 @@ struct part {
 	const float	*w, *b;		/* [out][in]; b [out] or NULL */
 	int		 out;
 	float		 scale;
+	bool		 unbiased;	/* k: the norm's shift drops out as well */
 };
 
 struct matrix {
@@ -70,9 +71,17 @@ plan_add(struct plan *p, const struct cw_kernel *k, struct cw_linear *to,
 static void
 add_part(struct matrix *m, const struct cw_linear *l, float scale)
 {
-	m->part[m->parts++] = (struct part){ l->w, l->b, l->out, scale };
+	m->part[m->parts++] = (struct part){ l->w, l->b, l->out, scale, false };
 	m->in = l->in;
 	m->out += l->out;
+}
+
+static void
+add_keys_and_values(struct matrix *m, const struct cw_block_weights *b)
+{
+	add_part(m, &b->k, 1);
+	m->part[m->parts - 1].unbiased = true;
+	add_part(m, &b->v, 1);
 }
 
 static void
@@ -97,13 +106,10 @@ plan_block(struct plan *p, const struct cw_kernel *k,
 	struct matrix *m = plan_add(p, k, &b->qkv, &b->ln1);
 
 	add_part(m, &b->q, scale);
-	add_part(m, &b->k, 1);
-	add_part(m, &b->v, 1);
+	add_keys_and_values(m, b);
 	if (!panels_fit(k, b->q.out)) {
 		add_part(plan_add(p, k, &b->q, &b->ln1), &b->q, scale);
-		m = plan_add(p, k, &b->kv, &b->ln1);
-		add_part(m, &b->k, 1);
-		add_part(m, &b->v, 1);
+		add_keys_and_values(plan_add(p, k, &b->kv, &b->ln1), b);
 	}
 	plan_one(p, k, &b->out, NULL);
 	plan_one(p, k, &b->up, &b->ln2);
@@ -245,7 +251,7 @@ fold(const struct matrix *m, float *w, float *b)
 				if (m->norm.b != NULL)
 					sum += (double)from[j] * m->norm.b[j];
 			}
-			*b = (float)sum * s->scale;
+			*b = s->unbiased ? 0 : (float)sum * s->scale;
 		}
 	}
 }
