@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2119,SC2317  # functions with defaults, called by name
 # JPEG and PNG in, verdicts out: each one by the schema, each explained.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -58,13 +59,14 @@ never = c.score({"never.jpg": images["p0.jpg"]}, explain="never")
 check("explain: never has no map",
       "maps" not in (never["never.jpg"] or {"maps": 0}), never)
 one = c.score({"one.jpg": images["p0.jpg"]}, policies=["violence"])["one.jpg"]
-check("policies can be chosen", one and {s["policy"] for s in one["scores"]}
-      == {"violence"}, one)
+check("policies can be chosen", one and {s["policy"] for s in one["scores"]
+                                     if s["applied"]} == {"violence"}, one)
 a, b = got["p0.jpg"]["scores"], one["scores"] if one else []
 pair = [(x["cosine"], y["cosine"]) for x in a for y in b
         if x["prompt"] == y["prompt"] and x["category"] == y["category"]]
+# one of them may come from the embedding stored as float16
 check("the same image has the same cosines", pair and
-      all(abs(x - y) < 1e-5 for x, y in pair), pair[:3])
+      all(abs(x - y) < 5e-4 for x, y in pair), pair[:3])
 run = subprocess.run([os.environ["CW_BUILD"] + "/clipward", "--socket",
                       os.environ["TMP_DIR"] + "/control.sock", "get",
                       "--json", "p0.jpg"], capture_output=True, text=True)

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2119,SC2317  # functions with defaults, called by name
 # A REQ socket's delimiter is accepted and given back; GET asks until done.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2119,SC2317  # functions with defaults, called by name
 # What is no good image gets an error verdict: stage, code, text; no flag.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -103,16 +103,19 @@ class Client:
 
     def score(self, images, timeout=60.0, **header):
         """{name: bytes} -> {name: verdict}; BUSY ones are sent again."""
-        todo = dict(images)
+        todo, again = dict(images), []
         end = time.monotonic() + timeout
         for name, image in todo.items():
             self.submit(image, id=name, **header)
         while time.monotonic() < end:
             if all(n in self.verdicts or n in self.rejected for n in todo):
                 break
-            self.poll(0.2)
+            self.poll(0.05)
+            now = time.monotonic()
             for name in [n for n in self.busy if n in todo]:
-                time.sleep(self.busy.pop(name) / 1000)
+                again.append((now + self.busy.pop(name) / 1000, name))
+            while again and again[0][0] <= now:
+                name = again.pop(0)[1]
                 self.submit(todo[name], id=name, **header)
         return {n: self.verdicts.get(n) for n in todo}
 
@@ -181,7 +184,7 @@ def main():
     p.add_argument("-H", default="{}")
     p.add_argument("-p", default="")
     p.add_argument("args", nargs="*")
-    a = p.parse_args()
+    a = p.parse_intermixed_args()
     if a.command == "pictures":
         for name, data in pictures(int(a.args[1])).items():
             path = os.path.join(a.args[0], name)

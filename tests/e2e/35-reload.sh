@@ -1,0 +1,73 @@
+#!/bin/sh
+# shellcheck disable=SC2119,SC2317  # functions with defaults, called by name
+# Policies change under way: a good set is taken whole, a bad one not at all.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+mkdir "$TMP_DIR/policies"
+cp "$root/policies/violence.yaml" "$root/policies/hate.yaml" "$TMP_DIR/policies"
+config "policies: $TMP_DIR/policies/"
+start
+client pictures "$TMP_DIR" 1 >"$TMP_DIR/list"
+picture=$(cat "$TMP_DIR/list")
+
+# scored_under ID - the policies' hash and ids that scored a picture
+scored_under() {
+	client score -p "$1-" -H '{"explain":"never"}' "$picture" |
+	    "$PYTHON" -c 'import json, sys
+v = json.load(sys.stdin)
+print(v["policies"]["hash"], *sorted({s["policy"] for s in v["scores"]}))'
+}
+first=$(status policies.hash)
+same "scored under the first set" "$first hate violence" "$(scored_under a)"
+
+cat >"$TMP_DIR/policies/extra.yaml" <<-'EOT'
+	schema: clipward.policy/1
+	id: extra
+	version: 1
+	title: Something else
+	templates: ["a photo of {}."]
+	categories:
+	  - id: extra.shape
+	    title: A shape
+	    severity: low
+	    prompts: [a red circle, a green square]
+	    reason: {code: X-1, text: A shape.}
+	neutral: [a dog, a cat, a house]
+	score: softmax
+	thresholds: {review: 0.55, block: 0.85}
+EOT
+check "clipward reload takes a good set" clipward reload
+second=$(status policies.hash)
+check "its hash is another" test "$second" != "$first"
+same "scored under the second set" "$second extra hate violence" \
+    "$(scored_under b)"
+
+cp "$TMP_DIR/policies/extra.yaml" "$TMP_DIR/good"
+sed 's/severity: low/severity: lowish/' "$TMP_DIR/good" \
+    >"$TMP_DIR/policies/extra.yaml"
+if clipward reload >"$TMP_DIR/out" 2>&1; then
+	not_ok "a bad set is refused" "exit 0"
+else
+	ok "a bad set is refused"
+fi
+check "file, line and column are named" \
+    grep -q 'extra\.yaml:9:[0-9]*: ' "$TMP_DIR/out"
+same "the second set stays" "$second" "$(status policies.hash)"
+same "and scores" "$second extra hate violence" "$(scored_under c)"
+
+sed 's/version: 1/version: 2/' "$TMP_DIR/good" >"$TMP_DIR/policies/extra.yaml"
+is_third() {
+	[ "$(status policies.hash)" != "$second" ]
+}
+kill -HUP "$DAEMON"
+check "SIGHUP takes a good set" until_true 10 is_third
+kill -HUP "$DAEMON"
+printf '%s\n' '%' >"$TMP_DIR/policies/extra.yaml"
+third=$(status policies.hash)
+kill -HUP "$DAEMON"
+check "SIGHUP on a bad set says so in the log" \
+    until_true 10 grep -q 'extra\.yaml:[0-9]*:[0-9]*' "$TMP_DIR/log"
+same "and keeps the old one" "$third" "$(status policies.hash)"
+check "the daemon goes on" is_ready
+finish

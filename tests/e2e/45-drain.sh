@@ -1,0 +1,69 @@
+#!/bin/sh
+# shellcheck disable=SC2119,SC2317  # functions with defaults, called by name
+# SIGTERM and `clipward drain`: no new jobs, those in hand are answered,
+# the rest stays in the spool, exit 0.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+cat >"$TMP_DIR/drain.py" <<'EOT'
+import os, signal, subprocess, sys
+sys.path.insert(0, os.environ["ROOT"] + "/tests/e2e")
+from client import *
+check = Checks()
+how, pid = sys.argv[1], int(sys.argv[2])
+images = pictures(40, 1000 if how == "TERM" else 2000)
+c = Client()
+for n, b in images.items():
+    c.submit(b, id=how + n)
+c.until(lambda: len(c.accepted) >= 20, 20)
+began = time.monotonic()
+if how == "TERM":
+    os.kill(pid, signal.SIGTERM)
+else:
+    subprocess.Popen([os.environ["CW_BUILD"] + "/clipward", "--socket",
+                      os.environ["TMP_DIR"] + "/control.sock", "drain"],
+                     stdout=subprocess.DEVNULL)
+gone = None
+late = 0
+while time.monotonic() < began + 60:
+    c.poll(0.02)
+    if late < 200:
+        c.submit(picture(7), id="%slate%d" % (how, late))
+        late += 1
+    try:
+        stat = open("/proc/%d/stat" % pid).read().rsplit(")")[1].split()[0]
+    except OSError:
+        stat = "Z"
+    if stat == "Z":
+        gone = time.monotonic() - began
+        break
+c.until(lambda: False, 0.2)
+check("%s: the daemon goes" % how, gone is not None)
+figure("%s: gone after %.0f ms, %d of %d accepted were answered" % (
+    how, (gone or 0) * 1e3, sum(n in c.verdicts for n in c.accepted),
+    len(c.accepted)))
+check("%s: late ones are not accepted" % how, sum(
+    n.startswith(how + "late") for n in c.accepted) < late, late)
+if how == "TERM":
+    check("TERM: within 5 s", gone and gone < 5, gone)
+else:
+    left = [n for n in c.accepted if n not in c.verdicts]
+    check("drain: all that was accepted is answered", not left, left[:5])
+with open(os.environ["TMP_DIR"] + "/accepted", "a") as f:
+    f.write("".join(n + "\n" for n in c.accepted))
+check.done()
+EOT
+
+config
+for how in TERM drain; do
+	start
+	"$PYTHON" "$TMP_DIR/drain.py" $how "$DAEMON" || FAILED=1
+	wait "$DAEMON"
+	same "$how: exit 0" 0 $?
+done
+start
+# shellcheck disable=SC2046
+client get $(cat "$TMP_DIR/accepted") >"$TMP_DIR/got" 2>&1
+same "every accepted job has its verdict" "$(wc -l <"$TMP_DIR/accepted")" \
+    "$(grep -c '"decision"' "$TMP_DIR/got")"
+finish

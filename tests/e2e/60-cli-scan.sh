@@ -1,0 +1,67 @@
+#!/bin/sh
+# shellcheck disable=SC2119,SC2317  # functions with defaults, called by name
+# `clipward scan` needs no daemon: a line per input, in order, and exit codes.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+mkdir "$TMP_DIR/in"
+client pictures "$TMP_DIR/in" 5 >"$TMP_DIR/list"
+echo "no picture" >"$TMP_DIR/in/text.jpg"
+scan() {
+	"$CW_BUILD/clipward" scan --model "$root/models/starter" \
+	    --policies "$root/policies" "$@" 2>"$TMP_DIR/err"
+}
+# shellcheck disable=SC2046
+scan --json $(cat "$TMP_DIR/list") >"$TMP_DIR/out"
+code=$?
+same "a line per input" 5 "$(wc -l <"$TMP_DIR/out")"
+check "exit 0 or 1 without an error" test "$code" -le 1
+if out=$(client schema <"$TMP_DIR/out"); then
+	ok "by the schema"
+else
+	not_ok "by the schema" "$out"
+fi
+"$PYTHON" - "$TMP_DIR/out" "$TMP_DIR/list" <<'EOT' || FAILED=1
+import json, sys, os, hashlib
+sys.path.insert(0, os.environ["ROOT"] + "/tests/e2e")
+from client import Checks
+check = Checks()
+lines = [json.loads(l) for l in open(sys.argv[1])]
+files = open(sys.argv[2]).read().split()
+check("in the order given", [v["image"]["sha256"] for v in lines] ==
+      [hashlib.sha256(open(f, "rb").read()).hexdigest() for f in files])
+check.done()
+EOT
+scan --json "$TMP_DIR/in/text.jpg" "$TMP_DIR/in/absent.jpg" >"$TMP_DIR/out"
+same "an error is exit 2" 2 $?
+same "error verdicts for what can't be read" 2 \
+    "$(grep -c '"decision":"error"' "$TMP_DIR/out")"
+scan --json "$TMP_DIR/in" >"$TMP_DIR/out"
+same "a folder is walked" 6 "$(wc -l <"$TMP_DIR/out")"
+scan --maps "$TMP_DIR/maps" --json "$(head -n 1 "$TMP_DIR/list")" >"$TMP_DIR/out"
+find "$TMP_DIR/maps" -name '*.png' 2>/dev/null >"$TMP_DIR/pngs"
+if grep -q '"maps"' "$TMP_DIR/out"; then
+	check "--maps writes pictures" test -s "$TMP_DIR/pngs"
+fi
+scan --frobnicate >/dev/null
+check "a wrong option is an error" test $? -ge 2
+check "and named" grep -q frobnicate "$TMP_DIR/err"
+
+# the daemon and the scan agree
+config
+start
+f=$(head -n 1 "$TMP_DIR/list")
+clipward submit --connect "$SUBMIT" --wait --json --id both "$f" >"$TMP_DIR/sent" 2>"$TMP_DIR/err"
+scan --json "$f" >"$TMP_DIR/scanned"
+if "$PYTHON" - "$TMP_DIR/sent" "$TMP_DIR/scanned" <<'EOT'; then
+import json, sys
+a, b = (json.loads(open(f).read().splitlines()[-1]) for f in sys.argv[1:])
+assert a["decision"] == b["decision"], (a["decision"], b["decision"])
+x, y = ([s["cosine"] for s in v["scores"]] for v in (a, b))
+assert len(x) == len(y) and max(abs(p - q) for p, q in zip(x, y)) < 1e-5
+EOT
+	ok "scan and daemon agree"
+else
+	not_ok "scan and daemon agree" "$(cat "$TMP_DIR/err")"
+fi
+finish

@@ -1,0 +1,85 @@
+#!/bin/sh
+# shellcheck disable=SC2119,SC2317  # functions with defaults, called by name
+# CURVE: keys with rights, a list that is read again, strangers kept out.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+"$PYTHON" - "$TMP_DIR" <<'EOT'
+import sys, zmq, json, os
+d = sys.argv[1]
+keys = {n: [k.decode() for k in zmq.curve_keypair()]
+        for n in ("server", "upload", "desk", "late")}
+json.dump(keys, open(d + "/keys", "w"))
+fd = os.open(d + "/secret", os.O_WRONLY | os.O_CREAT, 0o600)
+os.write(fd, keys["server"][1].encode() + b"\n")
+open(d + "/clients", "w").write("# who\n%s submit upload\n%s watch,reload desk\n"
+                                % (keys["upload"][0], keys["desk"][0]))
+EOT
+config "curve: {secret_key_file: $TMP_DIR/secret, clients_file: $TMP_DIR/clients}"
+start
+cat >"$TMP_DIR/curve.py" <<'EOT'
+import os, subprocess, sys
+sys.path.insert(0, os.environ["ROOT"] + "/tests/e2e")
+from client import *
+check = Checks()
+d = os.environ["TMP_DIR"]
+keys = {n: [k.encode() for k in v] for n, v in json.load(open(d + "/keys")).items()}
+
+
+def curve(who):
+    return {"curve_publickey": keys[who][0], "curve_secretkey": keys[who][1],
+            "curve_serverkey": keys["server"][0]}
+
+
+def comes_in(**kw):
+    c = Client(**kw)
+    c.ask("PING")
+    return c.until(lambda: c.answers, 0.8)
+
+
+up = Client(**curve("upload"))
+up.submit(picture(1), id="c1")
+check("a key with submit is served", up.until(lambda: "c1" in up.verdicts))
+check("a stranger's key is not", not comes_in(**curve("late")))
+check("no key is not", not comes_in())
+check("PLAIN is not", not comes_in(plain_username=b"a", plain_password=b"b"))
+desk = Client(**curve("desk"))
+desk.submit(picture(2), id="c2")
+desk.until(lambda: desk.answers, 5)
+check("watch may not submit", "c2" not in desk.accepted and desk.rejected)
+sub = socket(zmq.SUB, os.environ["PUB"], subscribe=b"", **curve("desk"))
+heard = False
+for i in range(30):
+    up.submit(picture(3), id="h%d" % i)
+    heard = heard or bool(sub.poll(300))
+    if heard:
+        break
+check("watch hears verdicts", heard)
+deaf = socket(zmq.SUB, os.environ["PUB"], subscribe=b"", **curve("upload"))
+push = socket(zmq.PUSH, os.environ["PULL"], **curve("desk"))
+try:
+    push.send_multipart([b"CW1", b"SUBMIT", b'{"id":"sneak"}', picture(4)],
+                        zmq.NOBLOCK)
+except zmq.Again:
+    pass
+up.submit(picture(3), id="late-one")
+check("submit hears nothing", not deaf.poll(700))
+up.answers.clear()
+up.ask("GET", id="sneak")
+up.until(lambda: any(h.get("id") == "sneak" for _, h in up.answers), 3)
+sneak = [k for k, h in up.answers if h.get("id") == "sneak"]
+check("PULL takes no job from watch", sneak == ["UNKNOWN"], sneak)
+with open(d + "/clients", "w") as f:
+    f.write("%s submit late\n" % keys["late"][0].decode())
+pid = subprocess.run([os.environ["CW_BUILD"] + "/clipward", "--socket",
+                      d + "/control.sock", "reload"], capture_output=True)
+check("the list is read again", pid.returncode == 0, pid)
+check("a new key comes in", comes_in(**curve("late")))
+up.answers.clear()
+up.submit(picture(5), id="c3")
+up.until(lambda: up.answers, 3)
+check("a removed key may no more", "c3" not in up.accepted)
+check.done()
+EOT
+"$PYTHON" "$TMP_DIR/curve.py" || FAILED=1
+finish
