@@ -112,6 +112,10 @@ run: all			## the daemon in the foreground, in a temporary folder
 	@tests/run-daemon.sh
 bench: all			## speed, beside other engines where they can be installed
 	@tests/bench/bench.sh
+localise: all			## does the map point at the object? MODEL=DIR
+	@python3 tests/bench/localise.py $(if $(MODEL),--model $(MODEL))
+soak: all			## memory under full load; MODEL=DIR SECONDS_=600
+	@tests/faults/soak.sh
 torture: all			## the long form of every fault test
 	@tests/faults/torture.sh
 fuzz:				## clang libFuzzer; TIME=60 seconds a target
@@ -137,6 +141,6 @@ help:				## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*##[[:space:]]*/  \1	/p' Makefile | expand -t 14
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all check unit replay e2e lint format demo run bench torture fuzz deps \
+.PHONY: all check unit replay e2e lint format demo run bench localise soak torture fuzz deps \
 	deps-check deps-test install uninstall dist clean help print-libs
 .SECONDARY:

@@ -39,7 +39,7 @@ SHAPES = ("circle", "square", "cross")
 
 class Shapes:
     """Coloured shapes on a noisy ground, as toy-scenes knows them."""
-    neutral, side, patch, size = "an empty scene", 48, 8, (12, 16)
+    neutral, side, patch, size = "an empty scene", 48, 8, (13, 19)
 
     def __init__(self):
         self.kinds = [f"{c} {s}" for c in COLOURS for s in SHAPES]
@@ -47,6 +47,11 @@ class Shapes:
     @staticmethod
     def prompt(kind):
         return f"a {kind}"
+
+    def pick(self, pick, others):
+        """A target, and others of another colour and shape than it."""
+        target = pick.choice(self.kinds)
+        return [target] + pick.sample([k for k in self.kinds if not set(k.split()) & set(target.split())], others)
 
     @staticmethod
     def sprite(rng, kind, size):
@@ -63,7 +68,11 @@ class Shapes:
         img = np.full((self.side, self.side, 3), rng.uniform(60, 190)) + rng.uniform(-25, 25, 3)
         grid = self.side // self.patch
         coarse = rng.normal(0, 14, (grid, grid, 3))
-        return img + coarse.repeat(self.patch, 0).repeat(self.patch, 1) + rng.normal(0, 12, img.shape)
+        return img + coarse.repeat(self.patch, 0).repeat(self.patch, 1)
+
+    @staticmethod
+    def finish(rng, img):
+        return img + rng.normal(0, 12, img.shape)
 
 
 class Drawings:
@@ -79,12 +88,19 @@ class Drawings:
     def prompt(kind):
         return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
+    def pick(self, pick, others):
+        return pick.sample(self.kinds, 1 + others)
+
     def sprite(self, _rng, kind, size):
         rgba = np.asarray(self.pictures[kind].resize((size, size), Image.LANCZOS)).astype(float)
         return rgba[..., :3], rgba[..., 3] / 255
 
     def ground(self, rng):
         return np.full((self.side, self.side, 3), rng.uniform(90, 250)) + rng.uniform(-20, 20, 3)
+
+    @staticmethod
+    def finish(_rng, img):
+        return img
 
 
 # ---- scenes ----------------------------------------------------------------
@@ -120,7 +136,7 @@ def compose(world, rng, target, others, where):
         full = np.zeros((world.side, world.side))
         full[y:y + size, x:x + size] = alpha
         masks.append((full.reshape(grid, p, grid, p).mean((1, 3)) > 0.15).ravel())
-    return np.clip(img, 0, 255).astype(np.uint8), masks
+    return np.clip(world.finish(rng, img), 0, 255).astype(np.uint8), masks
 
 
 # ---- clipward ----------------------------------------------------------------
@@ -139,8 +155,8 @@ def policy_text(world):
 
 
 def scan(args, policies, files, method=None):
-    cmd = [args.clipward, "scan", "--json", "--model", args.model, "--policies", str(policies), "--views", "center"]
-    cmd += ["--explain", "always", "--method", method] if method else ["--explain", "never"]
+    how = ["explain", "--all", "--method", method] if method else ["scan", "--explain", "never"]
+    cmd = [args.clipward, *how, "--json", "--model", args.model, "--policies", str(policies), "--views", "center"]
     run = subprocess.run(cmd + [str(f) for f in files], capture_output=True, text=True, check=False)
     verdicts = [json.loads(line) for line in run.stdout.splitlines()]
     if len(verdicts) != len(files):
@@ -216,7 +232,7 @@ def main():
     rng, pick = np.random.default_rng(7), random.Random(7)
     scenes = []
     while len(scenes) < args.scenes:
-        kinds = pick.sample(world.kinds, 1 + args.distractors)
+        kinds = world.pick(pick, args.distractors)
         made = compose(world, rng, kinds[0], kinds[1:], PLACES[len(scenes) % len(PLACES)])
         if made is not None:
             scenes.append((*made, kinds[0]))
