@@ -35,7 +35,11 @@ check_sh() {
 	git ls-files '*.sh' '.ci/run' | xargs shellcheck -x
 }
 check_man() {
-	mandoc -T lint -W style man/*.[1-8]
+	# Our pages refer to each other before they are installed.
+	said=$(mandoc -T lint -W style man/*.[1-8] 2>&1 |
+	    grep -v 'referenced manual not found')
+	echo "$said"
+	[ -z "$said" ]
 }
 
 run werror werror
