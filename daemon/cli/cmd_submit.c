@@ -158,28 +158,6 @@ finish(struct submit *s, size_t i)
 }
 
 static void
-on_verdict(struct submit *s, size_t i, const json_t *o,
-    const struct cw_zmq_answer *a)
-{
-	const char *decision = cw_json_text(o, "decision");
-
-	if (!s->wait)
-		return;
-	if (s->cli->json)
-		puts(a->header);
-	else
-		cw_verdict_print(s->cli, stdout,
-		    cw_text_clean(s->files.item[i], s->scratch), o);
-	fflush(stdout);
-	save_maps(s, i, a);
-	if (strcmp(decision, "error") == 0)
-		s->rc = CW_EXIT_ERROR;
-	else if (strcmp(decision, "allow") != 0 && s->rc == 0)
-		s->rc = CW_EXIT_FLAGGED;
-	finish(s, i);
-}
-
-static void
 on_accepted(struct submit *s, size_t i, const struct cw_zmq_answer *a)
 {
 	if (s->sent[i].accepted)
@@ -194,6 +172,31 @@ on_accepted(struct submit *s, size_t i, const struct cw_zmq_answer *a)
 		    cw_text_clean(s->files.item[i], s->scratch),
 		    s->sent[i].id);
 	fflush(stdout);
+	finish(s, i);
+}
+
+static void
+on_verdict(struct submit *s, size_t i, const json_t *o,
+    const struct cw_zmq_answer *a)
+{
+	const char *decision = cw_json_text(o, "decision");
+
+	/* An id known before is answered with its verdict at once. */
+	if (!s->wait) {
+		on_accepted(s, i, a);
+		return;
+	}
+	if (s->cli->json)
+		puts(a->header);
+	else
+		cw_verdict_print(s->cli, stdout,
+		    cw_text_clean(s->files.item[i], s->scratch), o);
+	fflush(stdout);
+	save_maps(s, i, a);
+	if (strcmp(decision, "error") == 0)
+		s->rc = CW_EXIT_ERROR;
+	else if (strcmp(decision, "allow") != 0 && s->rc == 0)
+		s->rc = CW_EXIT_FLAGGED;
 	finish(s, i);
 }
 

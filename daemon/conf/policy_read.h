@@ -2,8 +2,8 @@
  * policy_read.h - one policy's tree becomes a struct cw_policy.
  *
  * Private to conf/: policy_file.c finds files and makes sets of them,
- * policy_read.c reads one mapping, policy_prompts.c its texts, policy_lint.c
- * warns.
+ * policy_read.c reads one of them, policy_prompts.c its texts, policy_parts.c
+ * its smaller mappings, policy_lint.c warns.
  */
 #ifndef CW_POLICY_READ_H
 #define CW_POLICY_READ_H
@@ -44,6 +44,36 @@ CW_MUST_USE enum cw_status cw_policy_templates(struct cw_policy_read *r,
     const struct cw_yaml *list, struct cw_policy *p);
 
 enum cw_status cw_policy_no_room(struct cw_policy_read *r);
+
+/*
+ * Single values within bounds, errors saying what; n may be NULL: *out stays.
+ */
+CW_MUST_USE enum cw_status cw_policy_number(struct cw_policy_read *r,
+    const struct cw_yaml *n, const char *what, double lo, double hi,
+    double *out);
+CW_MUST_USE enum cw_status cw_policy_count(struct cw_policy_read *r,
+    const struct cw_yaml *n, const char *what, uint32_t lo, uint32_t hi,
+    uint32_t *out);
+CW_MUST_USE enum cw_status cw_policy_bool(struct cw_policy_read *r,
+    const struct cw_yaml *n, const char *what, bool *out);
+CW_MUST_USE enum cw_status cw_policy_word(struct cw_policy_read *r,
+    const struct cw_yaml *n, const char *what, int (*parse)(const char *),
+    const char *want, int *out);
+
+/* Mappings; n may be NULL: nothing is said. */
+CW_MUST_USE enum cw_status cw_policy_read_reason(struct cw_policy_read *r,
+    const struct cw_yaml *n, struct cw_reason *out);
+/* out holds what is inherited; bits of given: 1 review, 2 block are set. */
+CW_MUST_USE enum cw_status cw_policy_read_thresholds(
+    struct cw_policy_read *r, const struct cw_yaml *n, double lo, double hi,
+    struct cw_thresholds *out, unsigned *given);
+CW_MUST_USE enum cw_status cw_policy_read_calibration(
+    struct cw_policy_read *r, const struct cw_yaml *n,
+    struct cw_calibration *out);
+CW_MUST_USE enum cw_status cw_policy_read_explain(struct cw_policy_read *r,
+    const struct cw_yaml *n, struct cw_policy *p);
+CW_MUST_USE enum cw_status cw_policy_read_tests(struct cw_policy_read *r,
+    const struct cw_yaml *n, struct cw_policy *p);
 
 /* ---- warnings ---- */
 
