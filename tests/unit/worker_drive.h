@@ -49,17 +49,19 @@ drive_path(struct cw_arena *a, const char *variable, const char *rest)
 static inline struct cw_init
 drive_init(struct cw_arena *a, const char *model)
 {
-	static const char *png[1];
+	static const char *plugins[2];
 	struct cw_init init = {
 		.model_dir = model, .model_sha256 = "", .cache_dir = "",
 		.kernel = "", .batch = 4, .threads = 1, .exact_decode = true,
 		.sandbox = true,
 		.limits = { 32u << 20, 192u << 20, 100u << 20, 500, 8,
 		    10000 },
-		.plugins = png, .nplugins = 1,
+		.plugins = plugins,
 	};
 
-	png[0] = drive_path(a, "CW_BUILD", "plugins/png.so");
+	plugins[0] = drive_path(a, "CW_BUILD", "plugins/png.so");
+	plugins[1] = drive_path(a, "CW_BUILD", "plugins/gif.so");
+	init.nplugins = access(plugins[1], R_OK) == 0 ? 2 : 1;
 	return init;
 }
 
