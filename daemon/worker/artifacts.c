@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/io.h"
-#include "base/log.h"
 #include "format/verdict.h"
 #include "worker/channel.h"
 #include "worker/faithfulness.h"
@@ -68,12 +67,6 @@ send_bytes(struct cw_worker *w, const struct cw_task *t,
 	return cw_channel_send(w->fd, CW_F_ARTIFACT, t->id, &pack, err);
 }
 
-static void
-left_out(const struct cw_task *t, const char *what, const struct cw_err *why)
-{
-	cw_log(CW_LOG_WARNING, "no %s job=%s: %s", what, t->job.id, why->text);
-}
-
 static enum cw_status
 send_overlay(struct cw_worker *w, const struct cw_task *t,
     const struct cw_image *frames, const struct cw_map *m, const char *name,
@@ -91,7 +84,7 @@ send_overlay(struct cw_worker *w, const struct cw_task *t,
 		st = cw_overlay_png(&frames[t->frame_of[m->view]], v, m,
 		    words, w->picture, &png, &n, &why);
 	if (st != CW_OK)
-		left_out(t, "overlay", &why);
+		cw_task_without(t, "overlay", &why);
 	else
 		st = send_bytes(w, t, CW_ART_OVERLAY, name, png, n, err);
 	cw_arena_release(w->picture, mark);
@@ -170,7 +163,7 @@ send_redacted(struct cw_worker *w, const struct cw_task *t,
 	else if (list != NULL)
 		st = cw_err_set(&why, CW_E_NOT_FOUND, "nothing is flagged");
 	if (st != CW_OK)
-		left_out(t, "redacted picture", &why);
+		cw_task_without(t, "redaction", &why);
 	else
 		st = send_bytes(w, t, kind, cw_arena_printf(w->batch, "%s.%s",
 		    invert ? "inverted" : "redacted", ending(bytes, n)),
@@ -198,7 +191,7 @@ send_curves(struct cw_worker *w, const struct cw_task *t,
 		st = cw_plot_curves(&curves, words, w->picture, &png, &n,
 		    &why);
 	if (st != CW_OK)
-		left_out(t, "curves", &why);
+		cw_task_without(t, "curves", &why);
 	else
 		st = send_bytes(w, t, CW_ART_CURVES, name, png, n, err);
 	return st == CW_E_CLOSED || st == CW_E_SYSTEM ? st : CW_OK;
@@ -228,7 +221,7 @@ send_pictures(struct cw_worker *w, const struct cw_task *t,
 	/* At full size: these are for people, and nothing may shine through. */
 	st = cw_task_open_picture(w, t, 0, &frames, &n, &code, &why);
 	if (st != CW_OK) {
-		left_out(t, "pictures", &why);
+		cw_task_without(t, "pictures", &why);
 		return CW_OK;
 	}
 	for (uint32_t i = 0; i < t->res.nmaps && st == CW_OK; i++)

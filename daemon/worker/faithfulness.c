@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/io.h"
-#include "base/log.h"
 #include "format/verdict.h"
 #include "worker/image.h"
 #include "worker/pipeline.h"
@@ -227,8 +226,7 @@ cw_faithfulness_measure(struct cw_worker *w, struct cw_task *t)
 		if (!p->faithfulness && !t->job.faithfulness)
 			continue;
 		if (measure(w, t, &t->res.maps[i], &err) != CW_OK)
-			cw_log(CW_LOG_WARNING, "not measured job=%s: %s",
-			    t->job.id, err.text);
+			cw_task_without(t, "faithfulness", &err);
 		cw_arena_release(w->batch, mark);
 	}
 	cw_task_spent(&t->res.timing.explain, t0);

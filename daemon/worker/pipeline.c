@@ -50,6 +50,14 @@ cw_task_fail(struct cw_worker *w, struct cw_task *t, enum cw_stage stage,
 }
 
 void
+cw_task_without(const struct cw_task *t, const char *what,
+    const struct cw_err *why)
+{
+	cw_log(CW_LOG_WARNING, "without job=%s what=%s: %s", t->job.id, what,
+	    why->text);
+}
+
+void
 cw_task_spent(uint32_t *total, uint64_t t0)
 {
 	*total += (uint32_t)(cw_now_us() - t0);
@@ -105,8 +113,7 @@ score_slot(struct cw_worker *w, struct slot *s, const float *embed,
 	t1 = cw_now_us();
 	st = cw_explain_view(w, t, s->view, cos, better, trace, &err);
 	if (st != CW_OK)	/* a score without its map is still a score */
-		cw_log(CW_LOG_WARNING, "no map job=%s: %s", t->job.id,
-		    err.text);
+		cw_task_without(t, "map", &err);
 	cw_task_spent(&t->res.timing.explain, t1);
 }
 

@@ -27,6 +27,13 @@ CW_MUST_USE enum cw_status cw_pipeline_batch(struct cw_worker *w,
 void cw_task_fail(struct cw_worker *w, struct cw_task *t,
     enum cw_stage stage, const char *code, const char *message);
 
+/*
+ * One line up to the parent: the task goes on without something ("map",
+ * "overlay").  The only place where the stages speak.
+ */
+void cw_task_without(const struct cw_task *t, const char *what,
+    const struct cw_err *why);
+
 /* Microseconds since t0, into *total. */
 void cw_task_spent(uint32_t *total, uint64_t t0);
 

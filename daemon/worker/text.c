@@ -385,8 +385,7 @@ cw_text_score(struct cw_worker *w, struct cw_task *t)
 	if (st == CW_OK)
 		st = text_result(w, &d, &o, &t->res.text, &err);
 	if (st != CW_OK)
-		cw_log(CW_LOG_WARNING, "no words job=%s: %s", t->job.id,
-		    err.text);
+		cw_task_without(t, "words", &err);
 	cw_task_spent(&t->res.timing.explain, t1);
 }
 
