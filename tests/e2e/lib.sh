@@ -168,3 +168,13 @@ sweep() {
 }
 trap sweep EXIT
 trap 'exit 1' INT TERM HUP
+
+# evil - build the test plugin of evil.c; $EVIL is its path
+evil() {
+	EVIL=$TMP_DIR/evil.so
+	if ! ${CC:-cc} -std=c17 -D_GNU_SOURCE -O1 -shared -fPIC -I"$root" \
+	    -o "$EVIL" "$root/tests/e2e/evil.c" 2>"$TMP_DIR/cc"; then
+		not_ok "the test plugin builds" "$(head -n 3 "$TMP_DIR/cc")"
+		finish
+	fi
+}
