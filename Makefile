@@ -38,7 +38,9 @@ worker_L	= -lturbojpeg -ljpeg -lopenblas -ljansson -lutf8proc -lseccomp -lpng \
 clipward_O	= $(call src,base format conf cli)
 clipward_L	= -lyaml -ljansson -lzmq -lcrypto -lm
 
-PLUGINS	  = $(patsubst plugins/%.c,$(B)/plugins/%.so,$(wildcard plugins/*.c))
+# A plugin is one file, or a folder of them.
+PLUGINS	  = $(patsubst plugins/%,$(B)/plugins/%.so,\
+	    $(basename $(wildcard plugins/*.c)) $(patsubst %/,%,$(wildcard plugins/*/)))
 plugin_png_L	= -lpng
 plugin_webp_L	= -lwebp -lwebpdemux
 plugin_gif_L	= -lgif
@@ -66,10 +68,12 @@ $(B)/%_avxvnni.o: ISA = -mavx2 -mfma -mavxvnni
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call Q,CC)$(CC) $(ALL_C) $(CPPFLAGS) $(CFLAGS) $(OPT) $(ISA) -c -o $@ $<
-$(B)/plugins/%.so: plugins/%.c
+.SECONDEXPANSION:
+$(B)/plugins/%.so: $$(wildcard plugins/$$*.c plugins/$$*/*.c)
 	@mkdir -p $(@D)
 	$(call Q,CC)$(CC) $(ALL_C) -fPIC $(CPPFLAGS) $(CFLAGS) -shared $(LDFLAGS) \
-	    -Wl,-z,relro,-z,now $(SANFLAGS) -o $@ $< $(plugin_$*_L)
+	    -Wl,-z,relro,-z,now $(SANFLAGS) -o $@ $(filter %.c,$^) \
+	    $(plugin_$*_L)
 
 # ---- tests -------------------------------------------------------------
 
@@ -85,6 +89,8 @@ $(B)/libunit.a: $(NOTMAIN)
 	@rm -f $@
 	$(call Q,AR)$(AR) rcs $@ $^
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libunit.a
+	$(LINK) $(ALL_L)
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libunit.a
 	$(LINK) $(ALL_L)
 
 REPLAYS	  = $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -110,7 +116,7 @@ demo: deps all			## a daemon, some pictures, their verdicts
 	@tests/demo.sh
 run: all			## the daemon in the foreground, in a temporary folder
 	@tests/run-daemon.sh
-bench: all			## speed, beside other engines where they can be installed
+bench: all $(B)/tests/bench/kernel_bench	## speed, beside other engines where they can be installed
 	@tests/bench/bench.sh
 localise: all			## does the map point at the object? MODEL=DIR
 	@python3 tests/bench/localise.py $(if $(MODEL),--model $(MODEL))

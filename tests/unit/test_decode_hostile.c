@@ -355,22 +355,6 @@ test_what_is_not_read_is_named(void **state)
 }
 
 static void
-test_moving_png_is_refused_rather_than_half_seen(void **state)
-{
-	static const uint8_t actl[20] = { 0, 0, 0, 8, 'a', 'c', 'T', 'L',
-	    0, 0, 0, 2 };
-	struct file f = a_png(10, 10, PNG_FORMAT_RGB), moving;
-
-	(void)state;
-	moving.b = cw_arena_alloc(arena, f.n + sizeof(actl));
-	moving.n = f.n + sizeof(actl);
-	memcpy(moving.b, f.b, 33);
-	memcpy(moving.b + 33, actl, sizeof(actl));
-	memcpy(moving.b + 33 + sizeof(actl), f.b + 33, f.n - 33);
-	expect(&moving, &limits, 0, "unsupported");
-}
-
-static void
 test_exif_blocks_that_lie_mean_as_is(void **state)
 {
 	static const struct {
@@ -427,7 +411,6 @@ main(void)
 		CASE(test_cpu_time_ends_a_decode_half_way),
 		CASE(test_each_limit_has_its_code),
 		CASE(test_what_is_not_read_is_named),
-		CASE(test_moving_png_is_refused_rather_than_half_seen),
 		CASE(test_exif_blocks_that_lie_mean_as_is),
 	};
 

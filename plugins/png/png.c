@@ -5,26 +5,29 @@
  * transparency, alpha beside it: 16-bit samples keep their high byte, nothing
  * is gamma-corrected or blended.  Of the ancillary chunks only tRNS and eXIf
  * are read, so compressed text and profiles can't blow up.
+ *
+ * libpng knows nothing of animations (APNG), and would show the one picture
+ * that others need not see; moving.c takes those apart.
  */
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <png.h>
 
-#include "plugins/clipward_plugin.h"
+#include "plugins/png/moving.h"
 
 #define SIDE_MAX	(1u << 20)
 #define CHUNK_MAX	(1u << 20)	/* bytes of an ancillary chunk */
 #define CHECK_EVERY	16u		/* rows between looks at the clock */
 #define HEADER_BYTES	33u		/* signature and IHDR */
 
-static const uint8_t signature[8] = "\x89PNG\r\n\x1a\n";
-
 struct reader {
 	const struct cw_decode_in *in;
 	struct cw_decode_out	*out;
-	size_t			 at;	/* next byte of in->bytes */
+	const uint8_t		*src;	/* [n] in->bytes, or one frame's file */
+	size_t			 n, at;	/* next byte of src */
 	uint8_t			*rgb, *alpha;
 	unsigned		 rows;	/* read so far */
 	int			 code;	/* why jump was taken */
@@ -57,9 +60,9 @@ on_read(png_structp png, png_bytep to, png_size_t n)
 {
 	struct reader *r = png_get_io_ptr(png);
 
-	if (n > r->in->n - r->at)
+	if (n > r->n - r->at)
 		leave(r, CW_DECODE_TRUNCATED, "ends before the picture does");
-	memcpy(to, r->in->bytes + r->at, n);
+	memcpy(to, r->src + r->at, n);
 	r->at += n;
 }
 
@@ -81,13 +84,6 @@ read_row(struct reader *r, png_structp png, uint8_t *row)
 	png_read_row(png, row, NULL);
 }
 
-static uint32_t
-be32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	    (uint32_t)p[2] << 8 | p[3];
-}
-
 /* Size and what it will take, from IHDR alone. */
 static int
 check_header(const struct cw_decode_in *in, struct cw_decode_out *out)
@@ -99,8 +95,8 @@ check_header(const struct cw_decode_in *in, struct cw_decode_out *out)
 		    "ends within its header");
 		return CW_DECODE_TRUNCATED;
 	}
-	w = be32(in->bytes + 16);
-	h = be32(in->bytes + 20);
+	w = png_be32(in->bytes + 16);
+	h = png_be32(in->bytes + 20);
 	out->width = (uint32_t)w;
 	out->height = (uint32_t)h;
 	if (memcmp(in->bytes + 12, "IHDR", 4) != 0 || w == 0 || h == 0) {
@@ -130,25 +126,6 @@ check_header(const struct cw_decode_in *in, struct cw_decode_out *out)
 	return CW_DECODE_OK;
 }
 
-/* More than one frame?  Looks only at chunk headers in front of the image. */
-static uint32_t
-count_frames(const struct cw_decode_in *in)
-{
-	size_t at = sizeof(signature);
-
-	while (in->n - at >= 12) {
-		const uint8_t *chunk = in->bytes + at;
-		const size_t len = be32(chunk);
-
-		if (len > in->n - at - 12 || memcmp(chunk + 4, "IDAT", 4) == 0)
-			break;
-		if (memcmp(chunk + 4, "acTL", 4) == 0 && len >= 8)
-			return be32(chunk + 8);
-		at += 12 + len;
-	}
-	return 1;
-}
-
 static png_structp
 set_up(struct reader *r, png_infop *info)
 {
@@ -173,7 +150,8 @@ set_up(struct reader *r, png_infop *info)
 
 /* Whatever it is, 8-bit RGB or RGBA comes out; returns channels. */
 static unsigned
-set_transforms(struct reader *r, png_structp png, png_infop info, int *passes)
+set_transforms(struct reader *r, png_structp png, png_infop info,
+    bool always_alpha, int *passes)
 {
 	const int type = png_get_color_type(png, info);
 	const int depth = png_get_bit_depth(png, info);
@@ -189,22 +167,16 @@ set_transforms(struct reader *r, png_structp png, png_infop info, int *passes)
 		png_set_strip_16(png);
 	if (!(type & PNG_COLOR_MASK_COLOR))
 		png_set_gray_to_rgb(png);
+	if (always_alpha)
+		png_set_add_alpha(png, 0xff, PNG_FILLER_AFTER);
 	*passes = png_set_interlace_handling(png);
 	png_read_update_info(png, info);
 	channels = png_get_channels(png, info);
 	if ((channels != 3 && channels != 4) ||
-	    png_get_rowbytes(png, info) != (size_t)r->out->width * channels)
+	    png_get_rowbytes(png, info) !=
+	    (size_t)png_get_image_width(png, info) * channels)
 		leave(r, CW_DECODE_CORRUPT, "contradicts itself about its rows");
 	return channels;
-}
-
-static void
-split(const uint8_t *rgba, uint8_t *rgb, uint8_t *alpha, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		memcpy(rgb + 3 * i, rgba + 4 * i, 3);
-		alpha[i] = rgba[4 * i + 3];
-	}
 }
 
 static void
@@ -230,7 +202,7 @@ read_rgba(struct reader *r, png_structp png, int passes)
 		for (size_t y = 0; y < h; y++) {
 			read_row(r, png, rgba + y * step);
 			if (p == passes - 1)
-				split(rgba + y * step, r->rgb + y * w * 3,
+				png_split(rgba + y * step, r->rgb + y * w * 3,
 				    r->alpha + y * w, w);
 		}
 }
@@ -257,7 +229,7 @@ read_all(struct reader *r, png_structp png, png_infop info)
 	unsigned channels;
 
 	png_read_info(png, info);
-	channels = set_transforms(r, png, info, &passes);
+	channels = set_transforms(r, png, info, false, &passes);
 	r->rgb = take(r, (size_t)r->out->width * r->out->height * 3);
 	if (channels == 3)
 		read_rgb(r, png, passes);
@@ -271,34 +243,78 @@ read_all(struct reader *r, png_structp png, png_infop info)
 }
 
 static int
-decode(void *self, const struct cw_decode_in *in, struct cw_decode_out *out)
+decode_still(const struct cw_decode_in *in, struct cw_decode_out *out)
 {
-	struct reader r = { .in = in, .out = out, .code = CW_DECODE_OK };
+	struct reader r = { .in = in, .out = out, .src = in->bytes,
+	    .n = in->n, .code = CW_DECODE_OK };
 	png_infop info = NULL;
 	png_structp png;
 
-	(void)self;
-	if ((r.code = check_header(in, out)) != CW_DECODE_OK)
-		return r.code;
-	out->frames = count_frames(in);
-	if (out->frames > 1) {
-		snprintf(out->message, sizeof(out->message),
-		    "an animation of %u frames in PNG", out->frames);
-		return CW_DECODE_UNSUPPORTED;
-	}
 	if ((png = set_up(&r, &info)) == NULL)
 		return CW_DECODE_NO_MEMORY;
 	if (setjmp(r.jump) == 0)
 		read_all(&r, png, info);
 	png_destroy_read_struct(&png, &info, NULL);
+	out->frames = 1;
 	return r.code;
+}
+
+/* ---- one frame of an animation ---- */
+
+static void
+read_frame(struct reader *r, png_structp png, png_infop info)
+{
+	size_t w, h;
+	int passes;
+
+	png_read_info(png, info);
+	w = png_get_image_width(png, info);
+	h = png_get_image_height(png, info);
+	if (set_transforms(r, png, info, true, &passes) != 4)
+		leave(r, CW_DECODE_CORRUPT, "a frame of another kind");
+	for (int p = 0; p < passes; p++)
+		for (size_t y = 0; y < h; y++)
+			read_row(r, png, r->rgb + y * w * 4);
+	png_read_end(png, NULL);
+}
+
+int
+png_frame(const struct cw_decode_in *in, struct cw_decode_out *out,
+    const uint8_t *file, size_t n, uint8_t *rgba)
+{
+	struct reader r = { .in = in, .out = out, .src = file, .n = n,
+	    .rgb = rgba, .code = CW_DECODE_OK };
+	png_infop info = NULL;
+	png_structp png;
+
+	if ((png = set_up(&r, &info)) == NULL)
+		return CW_DECODE_NO_MEMORY;
+	png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
+	if (setjmp(r.jump) == 0)
+		read_frame(&r, png, info);
+	png_destroy_read_struct(&png, &info, NULL);
+	return r.code;
+}
+
+/* ---- the plugin ---- */
+
+static int
+decode(void *self, const struct cw_decode_in *in, struct cw_decode_out *out)
+{
+	int code;
+
+	(void)self;
+	if ((code = check_header(in, out)) != CW_DECODE_OK)
+		return code;
+	return png_is_moving(in) ? png_decode_moving(in, out) :
+	    decode_still(in, out);
 }
 
 static int
 probe(const uint8_t *bytes, size_t n)
 {
-	return n >= sizeof(signature) &&
-	    memcmp(bytes, signature, sizeof(signature)) == 0;
+	return n >= sizeof(png_signature) &&
+	    memcmp(bytes, png_signature, sizeof(png_signature)) == 0;
 }
 
 static int
