@@ -158,7 +158,7 @@ finish(struct submit *s, size_t i)
 }
 
 static void
-on_accepted(struct submit *s, size_t i, const struct cw_zmq_answer *a)
+on_accepted(struct submit *s, size_t i, bool again)
 {
 	if (s->sent[i].accepted)
 		return;
@@ -166,11 +166,12 @@ on_accepted(struct submit *s, size_t i, const struct cw_zmq_answer *a)
 	if (s->wait)
 		return;
 	if (s->cli->json)
-		puts(a->header);
+		printf("{\"id\":\"%s\",\"duplicate\":%s}\n", s->sent[i].id,
+		    again ? "true" : "false");
 	else
-		printf("%s: accepted as %s\n",
+		printf("%s: %s as %s\n",
 		    cw_text_clean(s->files.item[i], s->scratch),
-		    s->sent[i].id);
+		    again ? "known already" : "accepted", s->sent[i].id);
 	fflush(stdout);
 	finish(s, i);
 }
@@ -183,7 +184,7 @@ on_verdict(struct submit *s, size_t i, const json_t *o,
 
 	/* An id known before is answered with its verdict at once. */
 	if (!s->wait) {
-		on_accepted(s, i, a);
+		on_accepted(s, i, true);
 		return;
 	}
 	if (s->cli->json)
@@ -235,7 +236,8 @@ on_answer(struct submit *s, const struct cw_zmq_answer *a)
 			    cw_json_text(o, "code"),
 			    cw_json_text(o, "message"));
 	} else if (strcmp(a->verb, "ACCEPTED") == 0)
-		on_accepted(s, i, a);
+		on_accepted(s, i, json_is_true(json_object_get(o,
+		    "duplicate")));
 	else if (strcmp(a->verb, "VERDICT") == 0)
 		on_verdict(s, i, o, a);
 	else if (strcmp(a->verb, "BUSY") == 0)

@@ -5,6 +5,7 @@
  * starts clipward-worker itself; one that asks the daemon talks to its
  * control socket or, to submit, to its queue.  Nothing is decoded here.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -202,6 +203,22 @@ leading(struct cw_cli *cli, int argc, char **argv)
 	return i;
 }
 
+/*
+ * Everything is written, or nobody is left to read it (`| head`), which is
+ * no fault of ours to talk about.
+ */
+static int
+close_output(int rc)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return rc;
+	if (poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0)
+		return CW_EXIT_ERROR;
+	return cw_complain("standard output: cannot be written");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -226,8 +243,7 @@ main(int argc, char **argv)
 		rc = list_commands();
 	else
 		rc = run(&cli, argc - first, argv + first);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		rc = cw_complain("standard output: cannot be written");
+	rc = close_output(rc);
 	cw_arena_close(&cli.arena);
 	return rc;
 }
