@@ -209,6 +209,7 @@ main(int argc, char **argv)
 	}
 	if (read_config(&o, a, &cfg, &err) != CW_OK) {
 		fprintf(stderr, "clipwardd: %s\n", err.text);
+		cw_arena_close(&a);
 		return CW_EXIT_CONFIG;
 	}
 	code = o.check ? cw_check_all(&cfg) : run(&o, &cfg, a);
