@@ -10,12 +10,40 @@
 #include "cli/adhoc.h"
 #include "cli/commands.h"
 #include "cli/local.h"
+#include "cli/verdict_print.h"
 
 struct embed {
+	struct cw_cli		*cli;
 	struct cw_local		 local;
 	struct cw_strings	 images, texts;
 	bool			 failed;
 };
+
+static void
+print_json_text(const char *s)
+{
+	putchar('"');
+	for (; *s != '\0'; s++) {
+		if (*s == '"' || *s == '\\')
+			putchar('\\');
+		if ((unsigned char)*s < 0x20)
+			printf("\\u%04x", (unsigned char)*s);
+		else
+			putchar(*s);
+	}
+	putchar('"');
+}
+
+/* In place of an embedding, so that lines and inputs stay side by side. */
+static void
+print_error(struct embed *e, const char *why)
+{
+	fputs("{\"error\":", stdout);
+	print_json_text(why);
+	fputs("}\n", stdout);
+	cw_complain("%s", why);
+	e->failed = true;
+}
 
 /* Nine digits give every float back as it was. */
 static void
@@ -53,11 +81,11 @@ done(void *payload, const struct cw_client_done *d)
 {
 	struct embed *e = payload;
 
-	if (d->res->failed) {
-		cw_complain("%s: %s: %s", e->images.item[d->index],
-		    d->res->code, d->res->message);
-		e->failed = true;
-	} else
+	if (d->res->failed)
+		print_error(e, cw_text_clean(cw_arena_printf(e->cli->arena,
+		    "%s: %s: %s", e->images.item[d->index], d->res->code,
+		    d->res->message), e->cli->arena));
+	else
 		print_embedding(d->res->embeds, d->res->embed);
 	return true;
 }
@@ -70,15 +98,20 @@ embed_all(struct cw_cli *cli, struct embed *e)
 	struct cw_text_done text;
 	struct cw_err err;
 
-	/* One image at a time keeps the order; batches give the same. */
 	if (e->images.n > 0 && cw_clients_run(e->local.clients, e->images.n,
 	    &work, &err) != CW_OK)
 		return cw_complain("%s", err.text);
 	for (size_t i = 0; i < e->texts.n; i++) {
-		if (cw_clients_text(e->local.clients, CW_TEXT_EMBED,
-		    e->texts.item[i], cli->arena, &text, &err) != CW_OK)
+		enum cw_status st;
+
+		st = cw_clients_text(e->local.clients, CW_TEXT_EMBED,
+		    e->texts.item[i], cli->arena, &text, &err);
+		if (st == CW_OK)
+			print_embedding(text.embed, text.nembed);
+		else if (st == CW_E_FORMAT)
+			print_error(e, err.text);
+		else
 			return cw_complain("%s", err.text);
-		print_embedding(text.embed, text.nembed);
 	}
 	return e->failed ? CW_EXIT_ERROR : 0;
 }
@@ -86,7 +119,7 @@ embed_all(struct cw_cli *cli, struct embed *e)
 int
 cw_cmd_embed(struct cw_cli *cli, int argc, char **argv)
 {
-	struct embed e = { .failed = false };
+	struct embed e = { .cli = cli };
 	const struct cw_opt opts[] = {
 		CW_OPT_JSON(cli),
 		{ "image", 'i', OPT_LIST, &e.images, "FILE",
@@ -107,6 +140,8 @@ cw_cmd_embed(struct cw_cli *cli, int argc, char **argv)
 	/* The reference's own pixels: its centre crop of a full decode. */
 	e.local.views = "center";
 	e.local.exact = true;
+	/* One at a time, so that lines come in order, errors too. */
+	e.local.batch = 1;
 	if ((rc = cw_local_settings(cli, &e.local)) != CW_GO_ON)
 		return rc;
 	/* A job is scored against something, if only one word. */
@@ -119,21 +154,6 @@ cw_cmd_embed(struct cw_cli *cli, int argc, char **argv)
 		rc = embed_all(cli, &e);
 	cw_local_stop(&e.local);
 	return rc;
-}
-
-static void
-print_json_text(const char *s)
-{
-	putchar('"');
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
-			putchar('\\');
-		if ((unsigned char)*s < 0x20)
-			printf("\\u%04x", (unsigned char)*s);
-		else
-			putchar(*s);
-	}
-	putchar('"');
 }
 
 int

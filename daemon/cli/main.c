@@ -150,24 +150,43 @@ matches(const struct cw_command *c, int argc, char **argv)
 	return argc > 1 && strcmp(argv[1], space + 1) == 0 ? 2 : 0;
 }
 
+/* "policy" alone, or with a wrong second word: these are there. */
+static int
+wrong_second(const char *first, const char *second)
+{
+	const size_t n = strlen(first);
+	char list[256] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < CW_COUNT(commands); i++)
+		if (strncmp(commands[i].name, first, n) == 0 &&
+		    commands[i].name[n] == ' ' && len < sizeof(list))
+			len += (size_t)snprintf(list + len,
+			    sizeof(list) - len, "%s%s", len > 0 ? ", " : "",
+			    commands[i].name + n + 1);
+	return cw_complain("%s %s; want one of %s", first,
+	    second != NULL ? second : "needs another word", list);
+}
+
 static int
 unknown_command(int argc, char **argv)
 {
 	const char *names[CW_COUNT(commands)];
-	char typed[128];
-	bool group = false;
+	char words[CW_COUNT(commands)][16];
+	const size_t n = strlen(argv[0]);
 
 	for (size_t i = 0; i < CW_COUNT(commands); i++) {
-		const size_t n = strlen(argv[0]);
+		const char *name = commands[i].name;
 
-		names[i] = commands[i].name;
-		group = group || (strncmp(names[i], argv[0], n) == 0 &&
-		    names[i][n] == ' ');
+		snprintf(words[i], sizeof(words[i]), "%.*s",
+		    (int)strcspn(name, " "), name);
+		names[i] = words[i];
+		if (strncmp(name, argv[0], n) == 0 && name[n] == ' ')
+			return wrong_second(argv[0],
+			    argc > 1 ? argv[1] : NULL);
 	}
-	snprintf(typed, sizeof(typed), "%s%s%s", argv[0],
-	    group && argc > 1 ? " " : "", group && argc > 1 ? argv[1] : "");
-	return cw_complain("unknown command \"%s\"; nearest is \"%s\"", typed,
-	    cw_value_nearest(typed, names, CW_COUNT(commands)));
+	return cw_complain("unknown command \"%s\"; nearest is \"%s\"",
+	    argv[0], cw_value_nearest(argv[0], names, CW_COUNT(commands)));
 }
 
 static int
