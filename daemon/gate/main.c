@@ -48,8 +48,8 @@ send_line(void *payload, enum cw_level level, const char *line)
 		(void)cw_uplink_put(payload, &f);
 }
 
-/* Tell the parent why there will be no READY. */
-static int
+/* Tell the parent why there will be no READY, and go without farewells. */
+static _Noreturn void
 fatal(enum cw_status st, const struct cw_err *why)
 {
 	const int code = st == CW_E_CONFIG ? EXIT_CONFIG : EXIT_AGAIN;
@@ -58,7 +58,7 @@ fatal(enum cw_status st, const struct cw_err *why)
 	struct cw_pack w;
 
 	if (cw_arena_open(2 * CW_ERR_MAX, &a, NULL) != CW_OK)
-		return code;
+		_exit(code);
 	cw_pack_init(&w, a, CW_ERR_MAX + 64);
 	cw_put_u32(&w, (uint32_t)code);
 	cw_put_str(&w, why->text);
@@ -66,7 +66,7 @@ fatal(enum cw_status st, const struct cw_err *why)
 	f.len = (uint32_t)w.len;
 	if (cw_frame_write(CW_CHANNEL_FD, &f, NULL) != CW_OK)
 		fprintf(stderr, "clipward-gate: %s\n", why->text);
-	return code;
+	_exit(code);
 }
 
 static enum cw_status
@@ -146,16 +146,19 @@ main(void)
 	    (st = read_init(a, &init, &err)) != CW_OK ||
 	    (st = cw_uplink_open(&uplink, CW_CHANNEL_FD,
 	    init.pending_bytes + 2 * (init.max_bytes + (1u << 20)),
-	    &err)) != CW_OK)
-		return st == CW_E_CLOSED ? 0 : fatal(st, &err);
+	    &err)) != CW_OK) {
+		if (st == CW_E_CLOSED)
+			_exit(0);
+		fatal(st, &err);
+	}
 	cw_log_hook(send_line, &uplink);
 	st = cw_gate_open(&init, a, &uplink, &gate, &ready, &err);
 	if (st != CW_OK)
-		return fatal(st, &err);
+		fatal(st, &err);
 	cw_message_prepare();
 	st = cw_gate_sandbox(init.nconnect > 0, MEMORY_BYTES, &err);
 	if (st != CW_OK || (st = say_ready(&uplink, &ready, a)) != CW_OK)
-		return fatal(st, &err);
+		fatal(st, &err);
 	st = cw_gate_run(gate, &err);
 	if (st != CW_E_CLOSED) {
 		cw_log(CW_LOG_ERR, "gate ends reason=\"%s\"", err.text);
