@@ -52,7 +52,8 @@ struct cw_gates {
 
 static void on_timer(evutil_socket_t fd, short what, void *arg);
 static void on_frame(void *owner, const struct cw_frame *f);
-static void on_gone(void *owner, const struct cw_err *why);
+static void on_gone(void *owner, enum cw_status st,
+    const struct cw_err *why);
 
 static enum cw_status
 read_keys(struct cw_daemon *d, struct cw_err *err)
@@ -192,10 +193,11 @@ retire(struct cw_daemon *d, const char *why)
 }
 
 static void
-on_gone(void *owner, const struct cw_err *why)
+on_gone(void *owner, enum cw_status st, const struct cw_err *why)
 {
 	struct cw_daemon *d = owner;
 
+	(void)st;
 	d->gates->ready = false;
 	if (!d->gates->finishing)
 		retire(d, why->text);

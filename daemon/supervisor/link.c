@@ -113,10 +113,10 @@ cw_link_close(struct cw_link *ch)
 }
 
 static void
-lose(struct cw_link *ch, const struct cw_err *why)
+lose(struct cw_link *ch, enum cw_status st, const struct cw_err *why)
 {
 	cw_link_close(ch);
-	ch->gone(ch->owner, why);
+	ch->gone(ch->owner, st, why);
 }
 
 /* ---- reading ---- */
@@ -130,10 +130,11 @@ take_frames(struct cw_link *ch)
 
 	while (ch->len - at >= CW_FRAME_HEADER) {
 		struct cw_frame f;
+		enum cw_status st;
 
-		if (cw_frame_parse(ch->in + at, ch->max_body, &f, &err) !=
-		    CW_OK) {
-			lose(ch, &err);
+		st = cw_frame_parse(ch->in + at, ch->max_body, &f, &err);
+		if (st != CW_OK) {
+			lose(ch, st, &err);
 			return false;
 		}
 		if (ch->len - at < CW_FRAME_HEADER + (size_t)f.len)
@@ -164,12 +165,9 @@ read_some(struct cw_link *ch)
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		if (n == -1)
-			cw_err_sys(&err, "read");
-		else
-			cw_err_set(&err, CW_E_CLOSED, "end of input%s",
-			    ch->len > 0 ? " within a frame" : "");
-		lose(ch, &err);
+		lose(ch, n == -1 ? cw_err_sys(&err, "read") :
+		    cw_err_set(&err, CW_E_CLOSED, "end of input%s",
+		    ch->len > 0 ? " within a frame" : ""), &err);
 		return;
 	}
 	ch->len += (size_t)n;

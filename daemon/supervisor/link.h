@@ -26,8 +26,12 @@
 
 /* f and its body are borrowed for the call, which may close the channel. */
 typedef void cw_link_frame_fn(void *owner, const struct cw_frame *f);
-/* The channel is closed already.  why->text says what ended it. */
-typedef void cw_link_gone_fn(void *owner, const struct cw_err *why);
+/*
+ * The channel is closed already.  why->text says what ended it, st whose
+ * doing it was: CW_E_FORMAT and CW_E_LIMIT are bytes that are no frame.
+ */
+typedef void cw_link_gone_fn(void *owner, enum cw_status st,
+    const struct cw_err *why);
 
 struct cw_link {
 	uint32_t		 magic;

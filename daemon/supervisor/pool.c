@@ -42,7 +42,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg);
 static void on_wait(evutil_socket_t fd, short what, void *arg);
 static void on_sweep(evutil_socket_t fd, short what, void *arg);
 static void on_frame(void *owner, const struct cw_frame *f);
-static void on_gone(void *owner, const struct cw_err *why);
+static void on_gone(void *owner, enum cw_status st,
+    const struct cw_err *why);
 
 const char *
 cw_worker_state_name(enum cw_worker_state s)
@@ -235,11 +236,13 @@ cw_worker_retire(struct cw_worker *w, bool innocent, const char *why)
 }
 
 static void
-on_gone(void *owner, const struct cw_err *why)
+on_gone(void *owner, enum cw_status st, const struct cw_err *why)
 {
 	struct cw_worker *w = owner;
 
 	CW_CHECK_OBJ(w, WORKER_MAGIC);
+	/* Bytes that are no frame are its own doing, whatever kills it. */
+	w->blamed = w->blamed || st == CW_E_FORMAT || st == CW_E_LIMIT;
 	die(w, why->text);
 }
 
