@@ -1,0 +1,109 @@
+#!/bin/sh
+# shellcheck disable=SC2119,SC2317  # functions with defaults, called by name
+# A worker that crashes, hangs or lies: it is replaced in time, its job ends
+# alone, nobody else's job is answered by it.  LONG=1: a hundred deaths.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/../e2e/lib.sh"
+
+evil
+config "plugins: [png, $EVIL]
+workers: {count: 2, batch: 4, deadline: 1s}"
+start
+gate=$(child gate)
+"$PYTHON" - "$DAEMON" <<'EOT' || FAILED=1
+import os, subprocess, sys
+sys.path.insert(0, os.environ["ROOT"] + "/tests/e2e")
+from client import *
+check = Checks()
+long = bool(os.environ.get("LONG"))
+daemon = sys.argv[1]
+c = Client()
+
+
+def workers():
+    out = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", daemon],
+                         capture_output=True, text=True).stdout
+    return {int(line.split()[0]) for line in out.splitlines()
+            if "clipward-worker" in line}
+
+
+def status():
+    out = subprocess.run([os.environ["CW_BUILD"] + "/clipward", "--socket",
+                          os.environ["TMP_DIR"] + "/control.sock", "status",
+                          "--json"], capture_output=True).stdout
+    return json.loads(out)
+
+
+deaths = 0
+# each lie among good neighbours
+tricks = ["crash", "noise 1", "noise 77", "wrong-id 0", "wrong-id 1",
+          "huge 1", "wrong-type 1", "spin"]
+for k, trick in enumerate(tricks):
+    ids = ["n%d-%d" % (k, i) for i in range(6)]
+    bad = "evil-%d" % k
+    for i, n in enumerate(ids):
+        if i == 2:
+            c.submit(b"EVIL:" + trick.encode(), id=bad)
+        c.submit(picture(k * 10 + i), id=n, explain="never")
+    c.until(lambda: bad in c.verdicts and all(n in c.verdicts for n in ids),
+            20)
+    v = c.verdicts.get(bad, {})
+    check("%s: the job ends as worker_died" % trick,
+          v.get("decision") == "error" and v["error"]["stage"] == "worker",
+          v.get("error", "no verdict"))
+    wrong = [c.verdicts.get(n, {}) for n in ids
+             if c.verdicts.get(n, {}).get("decision") not in
+             ("allow", "review", "block")]
+    check("%s: its neighbours are scored" % trick, not wrong, wrong[:1])
+    s = status()["counters"]
+    check("%s: two workers die at most" % trick,
+          s["worker_deaths"] - deaths <= 2, s["worker_deaths"] - deaths)
+    deaths = s["worker_deaths"]
+check("each is in quarantine", s["quarantined"] == len(tricks),
+      s["quarantined"])
+c.submit(b"EVIL:log-flood 2000", id="flood")
+c.until(lambda: "flood" in c.verdicts, 20)
+log = open(os.environ["TMP_DIR"] + "/log", "rb").read()
+check("log lines of a worker are cleaned", b"\033" not in log and
+      b"A" * 1000 + b"\n" in log or log.count(b"AAAA") < 3000)
+bad = validate(c.verdicts.values())
+check("by the schema", not bad, bad[:3])
+
+# how soon a killed worker is replaced, and what the others feel of it
+times = []
+waits = []
+for k in range(100 if long else 12):
+    c.submit(picture(k), id="w%d" % k, explain="never")
+    c.until(lambda: "w%d" % k in c.verdicts)
+    before = {w["pid"] for w in status()["workers"]
+              if w["state"] in ("idle", "busy")}
+    began = time.monotonic()
+    os.kill(min(before), 9)
+    c.submit(picture(k + 500), id="d%d" % k, explain="never")
+    c.until(lambda: "d%d" % k in c.verdicts)
+    waits.append(time.monotonic() - began)
+    while time.monotonic() - began < 10:
+        now = {w["pid"] for w in status()["workers"]
+               if w["state"] in ("idle", "busy")}
+        if len(now) == 2 and now != before:
+            break
+        time.sleep(0.005)
+    times.append(time.monotonic() - began)
+    # a good batch on both, so that no back-off is due
+    for i in range(8):
+        c.submit(picture(i + 900 + k), id="b%d-%d" % (k, i), explain="never")
+    c.until(lambda: all("b%d-%d" % (k, i) in c.verdicts for i in range(8)))
+times.sort()
+waits.sort()
+p50, p99 = times[len(times) // 2], times[-1 - len(times) // 100]
+check("a killed worker is replaced in 500 ms", p50 < 0.5, times)
+check("meanwhile the other one answers", waits[-1] < 1, waits)
+figure("replaced after %.0f ms (p50), %.0f ms (p99) of %d kills; answers "
+       "meanwhile p50 %.0f ms, worst %.0f ms" % (
+           p50 * 1e3, p99 * 1e3, len(times), waits[len(waits) // 2] * 1e3,
+           waits[-1] * 1e3))
+check.done()
+EOT
+check "the supervisor is the same" alive "$DAEMON"
+same "and the gate" "$gate" "$(child gate)"
+finish
