@@ -20,6 +20,12 @@
 
 #define SIDE_MAX	(1u << 20)
 #define CHUNK_MAX	(1u << 20)	/* bytes of an ancillary chunk */
+#define IDAT		0x49444154u	/* as png_get_io_chunk_type says it */
+/*
+ * libpng unpacks what follows the last row just to throw it away: a thousand
+ * bytes for each one read.  The row itself and a checksum are all that may.
+ */
+#define EXCESS_MAX	16384u
 #define CHECK_EVERY	16u		/* rows between looks at the clock */
 #define HEADER_BYTES	33u		/* signature and IHDR */
 
@@ -30,6 +36,8 @@ struct reader {
 	size_t			 n, at;	/* next byte of src */
 	uint8_t			*rgb, *alpha;
 	unsigned		 rows;	/* read so far */
+	bool			 last;	/* the last one is being read, or was */
+	size_t			 excess;	/* image data read since */
 	int			 code;	/* why jump was taken */
 	jmp_buf			 jump;
 };
@@ -56,10 +64,24 @@ on_warning(png_structp png, png_const_charp why)
 }
 
 static void
+check_time(struct reader *r)
+{
+	if (r->in->expired(r->in->host))
+		leave(r, CW_DECODE_TOO_SLOW, "its CPU time is used up");
+}
+
+static void
 on_read(png_structp png, png_bytep to, png_size_t n)
 {
 	struct reader *r = png_get_io_ptr(png);
 
+	if (png_get_io_chunk_type(png) == IDAT) {
+		check_time(r);
+		r->excess += r->last ? n : 0;
+		if (r->excess > EXCESS_MAX + (size_t)8 * r->out->width)
+			leave(r, CW_DECODE_CORRUPT,
+			    "image data goes on behind the picture");
+	}
 	if (n > r->n - r->at)
 		leave(r, CW_DECODE_TRUNCATED, "ends before the picture does");
 	memcpy(to, r->src + r->at, n);
@@ -77,10 +99,11 @@ take(struct reader *r, size_t bytes)
 }
 
 static void
-read_row(struct reader *r, png_structp png, uint8_t *row)
+read_row(struct reader *r, png_structp png, uint8_t *row, bool last)
 {
-	if (r->rows++ % CHECK_EVERY == 0 && r->in->expired(r->in->host))
-		leave(r, CW_DECODE_TOO_SLOW, "its CPU time is used up");
+	if (r->rows++ % CHECK_EVERY == 0)
+		check_time(r);
+	r->last = last;
 	png_read_row(png, row, NULL);
 }
 
@@ -186,7 +209,8 @@ read_rgb(struct reader *r, png_structp png, int passes)
 
 	for (int p = 0; p < passes; p++)
 		for (size_t y = 0; y < r->out->height; y++)
-			read_row(r, png, r->rgb + y * pitch);
+			read_row(r, png, r->rgb + y * pitch,
+			    p == passes - 1 && y == r->out->height - 1);
 }
 
 /* One row at a time; all of them at once where passes add up. */
@@ -200,7 +224,8 @@ read_rgba(struct reader *r, png_structp png, int passes)
 	r->alpha = take(r, w * h);
 	for (int p = 0; p < passes; p++)
 		for (size_t y = 0; y < h; y++) {
-			read_row(r, png, rgba + y * step);
+			read_row(r, png, rgba + y * step,
+			    p == passes - 1 && y == h - 1);
 			if (p == passes - 1)
 				png_split(rgba + y * step, r->rgb + y * w * 3,
 				    r->alpha + y * w, w);
@@ -274,7 +299,8 @@ read_frame(struct reader *r, png_structp png, png_infop info)
 		leave(r, CW_DECODE_CORRUPT, "a frame of another kind");
 	for (int p = 0; p < passes; p++)
 		for (size_t y = 0; y < h; y++)
-			read_row(r, png, r->rgb + y * w * 4);
+			read_row(r, png, r->rgb + y * w * 4,
+			    p == passes - 1 && y == h - 1);
 	png_read_end(png, NULL);
 }
 

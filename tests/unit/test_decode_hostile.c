@@ -246,6 +246,44 @@ test_bombs_are_refused_from_the_header(void **state)
 	assert_true(cw_arena_peak(arena) < 1 << 20);
 }
 
+static uint32_t
+crc32_of(const uint8_t *p, size_t n)
+{
+	uint32_t crc = 0xffffffffu;
+
+	for (size_t i = 0; i < n; i++) {
+		crc ^= p[i];
+		for (int k = 0; k < 8; k++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+	}
+	return ~crc;
+}
+
+/* A picture of many rows whose header says it has 16. */
+static void
+test_image_data_behind_the_picture_is_not_unpacked(void **state)
+{
+	const int w = 100, h = 400000;
+	png_image head = { .version = PNG_IMAGE_VERSION, .width = w,
+	    .height = h, .format = PNG_FORMAT_GRAY };
+	uint8_t *grey = cw_arena_zalloc(arena, (size_t)w, h);
+	struct file f = { cw_arena_alloc(arena, 1 << 20), 1 << 20 };
+	double start;
+	uint32_t crc;
+
+	(void)state;
+	assert_true(png_image_write_to_memory(&head, f.b, &f.n, 0, grey, 0,
+	    NULL));
+	memcpy(f.b + 20, "\0\0\0\x10", 4);
+	crc = crc32_of(f.b + 12, 17);
+	for (int i = 0; i < 4; i++)
+		f.b[29 + i] = (uint8_t)(crc >> (24 - 8 * i));
+	start = cpu_ms();
+	expect(&f, &limits, 0, "corrupt");
+	print_message("%zu bytes, %.1f ms\n", f.n, cpu_ms() - start);
+	assert_true(cpu_ms() - start < 500);
+}
+
 /* The last scan of a progressive picture, over and over. */
 static struct file
 scan_bomb(int w, int h, int times)
@@ -407,6 +445,7 @@ main(void)
 		CASE(test_a_png_cut_anywhere_is_an_error),
 		CASE(test_a_flipped_byte_is_an_error_or_a_picture),
 		CASE(test_bombs_are_refused_from_the_header),
+		CASE(test_image_data_behind_the_picture_is_not_unpacked),
 		CASE(test_scan_bombs_are_counted_before_they_are_decoded),
 		CASE(test_cpu_time_ends_a_decode_half_way),
 		CASE(test_each_limit_has_its_code),
