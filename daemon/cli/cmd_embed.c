@@ -82,7 +82,9 @@ done(void *payload, const struct cw_client_done *d)
 	struct embed *e = payload;
 
 	if (d->res->failed)
-		print_error(e, cw_text_clean(cw_arena_printf(e->cli->arena,
+		/* What could not be read names its file already. */
+		print_error(e, cw_text_clean(d->res->stage == CW_ST_QUEUE ?
+		    d->res->message : cw_arena_printf(e->cli->arena,
 		    "%s: %s: %s", e->images.item[d->index], d->res->code,
 		    d->res->message), e->cli->arena));
 	else

@@ -23,6 +23,7 @@ CW_COMMAND(policy_show);
 CW_COMMAND(policy_test);
 CW_COMMAND(policy_diff);
 CW_COMMAND(policy_rescore);
+CW_COMMAND(policy_tune);
 CW_COMMAND(model_info);
 CW_COMMAND(model_verify);
 CW_COMMAND(model_prepare);

@@ -51,6 +51,8 @@ static const struct cw_command commands[] = {
 	    cw_cmd_policy_diff },
 	{ "policy rescore", "[VERDICTS]", "Decide stored verdicts anew.",
 	    cw_cmd_policy_rescore },
+	{ "policy tune", "LABELS", "Fit calibrations and thresholds to images.",
+	    cw_cmd_policy_tune },
 	{ "model info", "[DIR]", "What a model is.", cw_cmd_model_info },
 	{ "model verify", "[DIR]", "Does a model load and answer?",
 	    cw_cmd_model_verify },

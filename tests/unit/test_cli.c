@@ -2,6 +2,7 @@
  * test_cli.c - the parts of the command line that need no worker: options,
  * inputs, lines in order, texts made safe, ad hoc policies.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 #include "cli/inputs.h"
 #include "cli/map_print.h"
 #include "cli/ordered.h"
+#include "cli/platt.h"
 #include "cli/verdict_print.h"
 
 static struct cw_arena *arena;
@@ -337,6 +339,49 @@ test_a_verdict_is_one_line_for_people(void **state)
 	json_decref(o);
 }
 
+/* Labels drawn from a known curve give that curve back. */
+static void
+test_a_calibration_finds_the_curve_behind_the_labels(void **state)
+{
+	enum { N = 20000 };
+	static struct cw_labelled v[N];
+	double a, b, review, block;
+	uint32_t seed = 1;
+	struct cw_err err;
+
+	(void)state;
+	for (size_t i = 0; i < N; i++) {
+		const double x = (double)i / N * 8 - 4;
+
+		seed = seed * 1664525u + 1013904223u;
+		v[i].x = x;
+		v[i].yes = (seed >> 8) / 16777216.0 <
+		    1 / (1 + exp(-(1.7 * x - 0.4)));
+	}
+	assert_int_equal(cw_platt_fit(v, N, &a, &b, &err), CW_OK);
+	assert_true(fabs(a - 1.7) < 0.06 && fabs(b + 0.4) < 0.06);
+	assert_true(cw_platt_thresholds(v, N, 0.95, 0.95, &review,
+	    &block) > 0.9);
+	assert_true(review < block);
+	assert_int_equal(cw_platt_fit(v, 0, &a, &b, &err), CW_E_LIMIT);
+}
+
+static void
+test_a_separable_set_is_calibrated_without_infinity(void **state)
+{
+	struct cw_labelled v[] = { { 3, true }, { -1, false }, { 2, true },
+		{ -2, false } };
+	double a, b, review, block;
+	struct cw_err err;
+
+	(void)state;
+	assert_int_equal(cw_platt_fit(v, 4, &a, &b, &err), CW_OK);
+	assert_true(isfinite(a) && isfinite(b) && a > 0);
+	assert_true(cw_platt_thresholds(v, 4, 0.95, 0.95, &review,
+	    &block) > 0.999);
+	assert_true(review >= 2 && review <= 2 && block >= 2 && block <= 2);
+}
+
 int
 main(void)
 {
@@ -350,6 +395,10 @@ main(void)
 		cmocka_unit_test(test_an_ad_hoc_policy_is_a_whole_one),
 		cmocka_unit_test(test_patches_are_listed_from_the_largest),
 		cmocka_unit_test(test_a_verdict_is_one_line_for_people),
+		cmocka_unit_test(
+		    test_a_calibration_finds_the_curve_behind_the_labels),
+		cmocka_unit_test(
+		    test_a_separable_set_is_calibrated_without_infinity),
 	};
 
 	return cmocka_run_group_tests_name("cli", tests, set_up, tear_down);
