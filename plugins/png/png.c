@@ -26,7 +26,8 @@
  * bytes for each one read.  The row itself and a checksum are all that may.
  */
 #define EXCESS_MAX	16384u
-#define CHECK_EVERY	16u		/* rows between looks at the clock */
+#define CHECK_EVERY	16u		/* rows or reads between looks
+					   at the clock */
 #define HEADER_BYTES	33u		/* signature and IHDR */
 
 struct reader {
@@ -35,7 +36,7 @@ struct reader {
 	const uint8_t		*src;	/* [n] in->bytes, or one frame's file */
 	size_t			 n, at;	/* next byte of src */
 	uint8_t			*rgb, *alpha;
-	unsigned		 rows;	/* read so far */
+	unsigned		 rows, reads;	/* so far */
 	bool			 last;	/* the last one is being read, or was */
 	size_t			 excess;	/* image data read since */
 	int			 code;	/* why jump was taken */
@@ -76,7 +77,8 @@ on_read(png_structp png, png_bytep to, png_size_t n)
 	struct reader *r = png_get_io_ptr(png);
 
 	if (png_get_io_chunk_type(png) == IDAT) {
-		check_time(r);
+		if (r->reads++ % CHECK_EVERY == 0)
+			check_time(r);
 		r->excess += r->last ? n : 0;
 		if (r->excess > EXCESS_MAX + (size_t)8 * r->out->width)
 			leave(r, CW_DECODE_CORRUPT,
