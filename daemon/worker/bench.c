@@ -14,7 +14,7 @@
 #include "worker/warm.h"
 
 #define LASTS_US	3000000u	/* about */
-#define ROUNDS_MIN	3u
+#define ROUNDS_MIN	5u
 #define ROUNDS_MAX	4096u
 #define PROMPTS		21		/* one and its contrast set */
 
@@ -36,6 +36,17 @@ median_ms(uint32_t *v, uint32_t n)
 {
 	qsort(v, n, sizeof(*v), by_value);
 	return v[n / 2] / 1e3;
+}
+
+/* For differences: a per cent can't be seen between medians when busy. */
+static double
+fastest_ms(const uint32_t *v, uint32_t n)
+{
+	uint32_t best = v[0];
+
+	for (uint32_t i = 1; i < n; i++)
+		best = v[i] < best ? v[i] : best;
+	return best / 1e3;
 }
 
 static enum cw_status
@@ -143,11 +154,10 @@ report(struct cw_worker *w, const struct cw_bench_msg *m, int batch,
 	const char *explain = "";
 
 	if (m->explain) {
-		double keep = (median_ms(ts->traced, ts->n) - encode_ms) /
-		    batch;
 		const double map = median_ms(ts->map, ts->n);
+		const double keep = fmax(fastest_ms(ts->traced, ts->n) -
+		    fastest_ms(ts->encode, ts->n), 0) / batch;
 
-		keep = fmax(keep, 0);
 		explain = cw_arena_printf(w->batch, ",\"explain\":{"
 		    "\"keep_ms\":%.4f,\"map_ms\":%.4f,\"percent\":%.3f}",
 		    keep, map, 100 * (keep + map) / one_ms);
