@@ -14,7 +14,7 @@ ALL_C	  = -std=c17 -D_GNU_SOURCE -Idaemon -I. -MMD -MP $(WARN) $(HARDEN) \
 	    $(SANFLAGS) -DCW_VERSION='"$(VERSION)"' \
 	    -DCW_LIBEXECDIR='"$(LIBEXEC)"' -DCW_SYSCONFDIR='"$(SYSCONFDIR)"' \
 	    -DCW_DATADIR='"$(PREFIX)/share/clipward"'
-LDHARD	  = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+LDHARD	  = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,ibt,-z,shstk,--as-needed
 
 # One build folder per sanitizer, so `make check SAN=address` spoils nothing.
 comma	  = ,
