@@ -26,6 +26,7 @@ struct scan {
 	const char		*text;		/* beside every image, or NULL */
 	const char		*explain;	/* "flagged" ... or NULL */
 	struct cw_strings	 files;
+	bool			 full_names;	/* two files share a name */
 	struct cw_ordered	 out;
 	struct cw_progress	 bar;
 	struct cw_arena		*scratch;
@@ -62,6 +63,50 @@ load(void *payload, size_t i, struct cw_arena *a, struct cw_job *job,
 	return CW_OK;
 }
 
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Would maps of two files get the same name? */
+static bool
+names_clash(struct scan *s)
+{
+	const char **names = cw_arena_zalloc(s->cli->arena, s->files.n,
+	    sizeof(*names));
+
+	if (names == NULL)
+		return true;
+	for (size_t i = 0; i < s->files.n; i++) {
+		const char *slash = strrchr(s->files.item[i], '/');
+
+		names[i] = slash == NULL ? s->files.item[i] : slash + 1;
+	}
+	qsort(names, s->files.n, sizeof(*names), by_name);
+	for (size_t i = 1; i < s->files.n; i++)
+		if (strcmp(names[i - 1], names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* photo.jpg, or where two files are called that, holiday_photo.jpg */
+static const char *
+map_stem(struct scan *s, const char *path)
+{
+	char *name;
+
+	if (!s->full_names)
+		return cw_inputs_base(path, s->scratch);
+	while (path[0] == '/' || strncmp(path, "./", 2) == 0)
+		path++;
+	name = cw_arena_strdup(s->scratch, path);
+	for (char *c = name; c != NULL && *c != '\0'; c++)
+		if (*c == '/')
+			*c = '_';
+	return name == NULL ? "image" : cw_inputs_base(name, s->scratch);
+}
+
 /* DIR/photo.jpg.violence.weapon.png */
 static void
 save_map(void *payload, size_t i, enum cw_artifact kind, const char *name,
@@ -75,7 +120,7 @@ save_map(void *payload, size_t i, enum cw_artifact kind, const char *name,
 		return;
 	cw_arena_reset(s->scratch, 0);
 	path = cw_arena_printf(s->scratch, "%s/%s.%s", s->maps,
-	    cw_inputs_base(s->files.item[i], s->scratch),
+	    map_stem(s, s->files.item[i]),
 	    cw_inputs_base(name, s->scratch));
 	if (path == NULL || cw_output_file(path, bytes, n, &err) != CW_OK) {
 		cw_progress_hide(&s->bar);
@@ -223,6 +268,7 @@ cw_cmd_scan(struct cw_cli *cli, int argc, char **argv)
 		return cw_complain("%s", err.text);
 	if (s.files.n == 0)
 		return 0;
+	s.full_names = s.maps != NULL && names_clash(&s);
 	if (cw_arena_open(SCRATCH, &s.scratch, &err) != CW_OK ||
 	    cw_ordered_open(&s.out, stdout, s.files.n, cli->arena, &err) !=
 	    CW_OK)
