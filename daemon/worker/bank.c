@@ -14,6 +14,7 @@
 #define BANK_BYTES	((size_t)256 << 20)
 #define PLACE		"{}"
 #define FRESH_FOLDS	4	/* prompts folded ahead by one explanation */
+#define MIXED_MOST	256	/* adding up more costs as much as folding */
 
 /* Where a bank index lies in its set. */
 struct place {
@@ -332,6 +333,8 @@ cw_bank_fold(struct cw_bank *b, const struct cw_model *m, enum cw_side side,
 	CW_CHECK_OBJ(b, BANK_MAGIC);
 	if (f == NULL)
 		return CW_E_LIMIT;
+	if (n > MIXED_MOST)
+		return fold_sum(b, m, side, bank, weight, n, a, out);
 	for (int i = 0; i < n; i++)
 		if ((f[i] = kept_fold(b, m, side, bank[i], &fresh)) == NULL)
 			all = false;

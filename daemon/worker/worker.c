@@ -21,11 +21,10 @@
 #define BATCH_KEPT	(2 * MB)
 #define FRAME_OVERHEAD	(64u << 10)	/* a job beside its image */
 
-/* Bytes of one image's trace; with the head means of every layer if asked. */
+/* Bytes of one trace; with the head means of every layer if asked. */
 static size_t
-trace_bytes(const struct cw_model_info *info, int keep_layers, bool rollout)
+trace_bytes(const struct cw_tower_info *t, int keep_layers, bool rollout)
 {
-	const struct cw_tower_info *t = &info->image;
 	const size_t L = (size_t)t->layers, T = (size_t)t->tokens,
 	    W = (size_t)t->width, H = (size_t)t->heads;
 	const size_t Lk = keep_layers > 0 && (size_t)keep_layers < L ?
@@ -52,8 +51,9 @@ open_arenas(struct cw_worker *w, struct cw_err *err)
 		{ &w->picture, 2 * w->init.limits.decoded_bytes + BATCH_BYTES },
 		{ &w->scratch, SCRATCH_BYTES +
 		    cw_model_scratch_bytes(w->model, (int)batch) },
-		{ &w->traces, MB + (size_t)w->traced *
-		    trace_bytes(w->info, w->keep_layers, true) },
+		{ &w->traces, trace_bytes(&w->info->text, 0, false) +
+		    (size_t)w->traced * trace_bytes(&w->info->image,
+		    w->keep_layers, true) },
 		{ &w->lasting, MB + batch * (sizeof(*w->trace) +
 		    (cw_view_floats(w) + (size_t)w->info->E) *
 		    sizeof(float)) },
@@ -86,7 +86,8 @@ cw_worker_open(struct cw_worker *w, struct cw_err *err)
 	w->chunk = (int)init->batch;
 	w->keep_layers = (int)init->explain_layers < w->info->image.layers ?
 	    (int)init->explain_layers : 0;
-	fit = TRACES_BYTES / trace_bytes(w->info, w->keep_layers, false);
+	fit = TRACES_BYTES / trace_bytes(&w->info->image, w->keep_layers,
+	    false);
 	w->traced = fit < 1 ? 1 : fit > init->batch ? w->chunk : (int)fit;
 	if ((st = open_arenas(w, err)) != CW_OK)
 		return st;
