@@ -227,6 +227,22 @@ cw_model_encode_text(const struct cw_model *m, const int *ids, int n,
 
 /* ---- images ---- */
 
+/*
+ * Images of a batch that go through a ViT together.  From about a hundred rows
+ * on its products run at full speed; with more of them the activations only
+ * leave the core's own cache (measured: batches of 8 in pairs are 2 % faster
+ * in fp32, 6 % in int8) and the scratch grows.
+ */
+static int
+images_at_once(const struct cw_model *m, int B)
+{
+	const int n = 128 / m->info.image.tokens;
+
+	if (m->config.kind != CW_TOWER_VIT || n > B)
+		return B;
+	return n > 0 ? n : 1;
+}
+
 enum cw_status
 cw_model_encode_images(const struct cw_model *m, const float *pixels, int B,
     unsigned want, int keep_layers, struct cw_arena *scratch, float *embed,
@@ -234,21 +250,28 @@ cw_model_encode_images(const struct cw_model *m, const float *pixels, int B,
     struct cw_err *err)
 {
 	const bool trace = (want & (CW_WANT_TRACE | CW_WANT_ROLLOUT)) != 0;
-	const struct cw_encode job = { .want = want,
-	    .keep_layers = keep_layers, .traces = trace ? traces : NULL,
+	struct cw_encode job = { .want = want, .keep_layers = keep_layers,
 	    .scratch = scratch, .keep = keep, .tap = &m->tap };
 	const size_t mark = cw_arena_mark(scratch);
-	enum cw_status st;
+	enum cw_status st = CW_OK;
 
 	CW_CHECK_OBJ(m, CW_MODEL_MAGIC);
 	CW_CHECK(B > 0 && (!trace || (traces != NULL && keep != NULL &&
 	    keep != scratch)));
-	st = m->config.kind == CW_TOWER_VIT ?
-	    cw_vit_encode(&m->weights.vit, pixels, B, &job, embed, norm,
-	    err) :
-	    cw_resnet_encode(&m->weights.resnet, pixels, B, &job, embed, norm,
-	    err);
-	cw_arena_release(scratch, mark);
+	for (int at = 0, n; at < B && st == CW_OK; at += n) {
+		const size_t S = (size_t)m->info.S;
+		const float *px = pixels + (size_t)at * 3 * S * S;
+		float *to = embed + (size_t)at * (size_t)m->info.E;
+		float *len = norm != NULL ? norm + at : NULL;
+
+		n = images_at_once(m, B - at);
+		job.traces = trace ? traces + at : NULL;
+		st = m->config.kind == CW_TOWER_VIT ?
+		    cw_vit_encode(&m->weights.vit, px, n, &job, to, len, err) :
+		    cw_resnet_encode(&m->weights.resnet, px, n, &job, to, len,
+		    err);
+		cw_arena_release(scratch, mark);
+	}
 	return st;
 }
 
@@ -256,6 +279,7 @@ size_t
 cw_model_scratch_bytes(const struct cw_model *m, int B)
 {
 	CW_CHECK_OBJ(m, CW_MODEL_MAGIC);
+	B = images_at_once(m, B);
 	return m->config.kind == CW_TOWER_VIT ?
 	    cw_vit_scratch_bytes(&m->weights.vit, B) :
 	    cw_resnet_scratch_bytes(&m->weights.resnet, B);
