@@ -5,7 +5,8 @@
  *
  * Every kernel of this CPU in turn, shape by shape, over enough copies of the
  * weights that each call finds them outside the caches, as a real pass does.
- * The figure is the median of the rounds; int8 counts the same operations.
+ * The figure is the median of the rounds, by processor time; int8 counts the
+ * same operations.
  */
 #include <stdio.h>
 #include <stdlib.h>
