@@ -11,6 +11,7 @@
 #include "supervisor/reload.h"
 #include "supervisor/spool.h"
 #include "supervisor/timer.h"
+#include "supervisor/trial.h"
 #include "supervisor/turn.h"
 #include "supervisor/worker.h"
 
@@ -433,37 +434,15 @@ take_artifact(struct cw_worker *w, uint64_t ticket, struct cw_unpack *r,
 /* ---- policy sets ---- */
 
 static enum cw_status
-take_trial(struct cw_worker *w, struct cw_unpack *r, struct cw_err *err)
-{
-	struct cw_daemon *d = w->d;
-	struct cw_generation *g = w->trial;
-	struct cw_policy_done done;
-	enum cw_status st;
-
-	st = cw_policy_done_unpack(r, g->set.nprompts, d->pool->scratch,
-	    &done, err);
-	if (st != CW_OK)
-		return st;
-	w->trial = NULL;
-	w->awaits_policy = false;
-	cw_reload_tried(d, &done, done.ok ? "" : done.message);
-	cw_generation_unref(&w->gen);
-	if (cw_reload_current(d) == g && g->missing == 0)
-		w->gen = cw_generation_ref(g);
-	cw_generation_unref(&g);
-	cw_worker_has_set(w);
-	return CW_OK;
-}
-
-static enum cw_status
 take_policy_done(struct cw_worker *w, uint64_t id, struct cw_unpack *r,
     struct cw_err *err)
 {
 	struct cw_policy_done done;
 	enum cw_status st;
 
-	if (w->trial != NULL && id == w->trial->set.generation)
-		return take_trial(w, r, err);
+	if (w->trial != NULL && w->tests_left == 0 &&
+	    id == w->trial->set.generation)
+		return cw_trial_done(w, r, err);
 	if (!w->awaits_policy || w->gen == NULL ||
 	    id != w->gen->set.generation)
 		return cw_err_set(err, CW_E_FORMAT,
@@ -520,6 +499,8 @@ cw_worker_take(struct cw_worker *w, const struct cw_frame *f)
 		st = take_fatal(w, &r, &err);
 	else if (f->type == CW_F_POLICY_DONE)
 		st = take_policy_done(w, f->id, &r, &err);
+	else if (f->type == CW_F_RESULT && w->tests_left > 0)
+		st = cw_trial_result(w, f->id, &r, &err);
 	else if (f->type == CW_F_RESULT && w->state == CW_W_BUSY)
 		st = take_result(w, f->id, &r, &err);
 	else if (f->type == CW_F_ARTIFACT && w->state == CW_W_BUSY)

@@ -287,7 +287,9 @@ ended(struct cw_worker *w)
 	cw_worker_lost_jobs(w, blame_of(w));
 	if (w->trial != NULL) {
 		cw_generation_unref(&w->trial);
-		cw_reload_tried(w->d, NULL, "the worker on trial died");
+		w->tests_left = 0;
+		cw_reload_tried(w->d, CW_TRIAL_DIED,
+		    "the worker on trial died");
 	}
 	cw_generation_unref(&w->gen);
 	count_start_failure(w, how);

@@ -146,6 +146,16 @@ finish(struct cw_daemon *d, bool ok, const char *why)
 
 /* ---- its beginning ---- */
 
+/* Tests are not part of the hash, but whoever adds one wants it tried. */
+static bool
+has_tests(const struct cw_generation *g)
+{
+	for (size_t i = 0; i < g->set.npolicies; i++)
+		if (g->set.policies[i].ntests > 0)
+			return true;
+	return false;
+}
+
 static void
 begin(struct cw_daemon *d)
 {
@@ -162,7 +172,8 @@ begin(struct cw_daemon *d)
 	}
 	if ((st = cw_gates_reload(d, &err)) == CW_OK)
 		st = cw_generation_read(d->cfg, r->number + 1, &g, &err);
-	if (st == CW_OK && strcmp(g->set.hash, r->current->set.hash) == 0) {
+	if (st == CW_OK && !has_tests(g) &&
+	    strcmp(g->set.hash, r->current->set.hash) == 0) {
 		cw_generation_unref(&g);	/* nothing has changed */
 		finish(d, true, "");
 		return;
@@ -219,50 +230,47 @@ cw_reload_on_trial(struct cw_daemon *d)
 	d->reload->on_trial = true;
 }
 
-/* The set that the daemon starts with: refused, it does not start. */
-static void
-first_tried(struct cw_daemon *d, const struct cw_policy_done *done,
-    const char *why)
+enum cw_status
+cw_reload_learn(struct cw_daemon *d, const struct cw_policy_done *done,
+    struct cw_err *err)
 {
 	struct cw_reload *r = d->reload;
-	struct cw_err err;
+	struct cw_generation *g = r->candidate != NULL ? r->candidate :
+	    r->current;
+	enum cw_status st;
 
-	if (done == NULL)
-		return;			/* the pool tries again, or gives up */
-	if (!done->ok)
-		(void)cw_err_set(&r->failed, CW_E_CONFIG, "%s", why);
-	else if (cw_generation_learn(r->current, done, cw_pool_text_key(d),
-	    d->spool, &err) != CW_OK)
-		r->failed = err;
-	else
+	st = cw_generation_learn(g, done, cw_pool_text_key(d), d->spool,
+	    err);
+	if (st == CW_OK)
 		cw_log(CW_LOG_NOTICE, "policies generation=%ju policies=%zu "
 		    "prompts=%zu hash=%.12s encoded=%u encode_ms=%u",
-		    (uintmax_t)r->current->set.generation,
-		    r->current->set.npolicies, r->current->set.nprompts,
-		    r->current->set.hash, done->nrows, done->encode_ms);
+		    (uintmax_t)g->set.generation, g->set.npolicies,
+		    g->set.nprompts, g->set.hash, done->nrows,
+		    done->encode_ms);
+	return st;
+}
+
+bool
+cw_reload_wants_tests(const struct cw_daemon *d)
+{
+	return d->reload->candidate != NULL;
 }
 
 void
-cw_reload_tried(struct cw_daemon *d, const struct cw_policy_done *done,
-    const char *why)
+cw_reload_tried(struct cw_daemon *d, enum cw_trial how, const char *why)
 {
 	struct cw_reload *r = d->reload;
-	struct cw_err err;
 
 	if (r->candidate == NULL) {
-		first_tried(d, done, why);
+		/* The set that the daemon starts with: refused, it does not
+		 * start.  After a death the pool tries again, or gives up. */
+		if (how == CW_TRIAL_REFUSED)
+			(void)cw_err_set(&r->failed, CW_E_CONFIG, "%s", why);
 		return;
 	}
-	if (done == NULL || !done->ok) {
-		finish(d, false, why);
-		return;
+	if (how == CW_TRIAL_TAKEN) {
+		cw_generation_unref(&r->current);
+		r->current = cw_generation_ref(r->candidate);
 	}
-	if (cw_generation_learn(r->candidate, done, cw_pool_text_key(d),
-	    d->spool, &err) != CW_OK) {
-		finish(d, false, err.text);
-		return;
-	}
-	cw_generation_unref(&r->current);
-	r->current = cw_generation_ref(r->candidate);
-	finish(d, true, "");
+	finish(d, how == CW_TRIAL_TAKEN, why);
 }

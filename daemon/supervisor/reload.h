@@ -46,8 +46,13 @@ bool cw_reload_busy(const struct cw_daemon *d);
 /* For the pool: the set that wants a worker for its trial, or NULL. */
 struct cw_generation *cw_reload_wants_trial(const struct cw_daemon *d);
 void cw_reload_on_trial(struct cw_daemon *d);
-/* The trial's end; done is NULL when the worker died or broke its form. */
-void cw_reload_tried(struct cw_daemon *d, const struct cw_policy_done *done,
-    const char *why);
+/* Its vectors.  CW_E_FORMAT when they are not what was wanted. */
+CW_MUST_USE enum cw_status cw_reload_learn(struct cw_daemon *d,
+    const struct cw_policy_done *done, struct cw_err *err);
+/* Is that set one whose tests must hold?  (The first is taken as it is.) */
+bool cw_reload_wants_tests(const struct cw_daemon *d);
+/* The trial's end. */
+enum cw_trial { CW_TRIAL_TAKEN, CW_TRIAL_REFUSED, CW_TRIAL_DIED };
+void cw_reload_tried(struct cw_daemon *d, enum cw_trial how, const char *why);
 
 #endif /* CW_RELOAD_H */

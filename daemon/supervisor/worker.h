@@ -41,6 +41,10 @@ struct cw_worker {
 	struct event		*timer;		/* meaning depends on state */
 	struct cw_generation	*gen;		/* the set it holds or is given */
 	struct cw_generation	*trial;		/* the set it tries */
+	uint32_t		 tests, tests_left;	/* of the trial, under way */
+	uint32_t		 tests_failed;
+	uint64_t		 test_ticket;	/* of the first */
+	struct cw_err		 test_why;	/* of the first that failed */
 	bool			 awaits_policy;	/* POLICY_DONE for gen comes first */
 	struct cw_sent		*sent;		/* [batch] */
 	uint32_t		 nsent, left;
