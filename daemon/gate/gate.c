@@ -3,9 +3,11 @@
  */
 #include "gate/gate.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
-#include <malloc.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "base/log.h"
@@ -19,7 +21,7 @@
 
 #define ROUTES		16384u	/* clients remembered, 5 MB */
 #define TURN_MESSAGES	64	/* of one socket before the others' turn */
-#define TICK_MS		1000
+#define TICK_MS		250
 #define QUIET_MS	10000	/* between two lines about bad peers */
 /* A frame may be this much larger than limits.bytes and still be answered
  * with a reason; beyond, the library drops the connection. */
@@ -30,9 +32,10 @@
 /* A client list of CW_CURVE_CLIENTS_MAX keys with names. */
 #define KEYS_BYTES	((size_t)4 << 20)
 /*
- * What the library may hold for its peers.  It bounds messages, not bytes, and
- * a message of endless frames not at all; it can't drop one peer either.  So
- * beyond this the gate goes, its peers reconnect and the hoard is free.
+ * Resident memory, most of it what the library holds for its peers.  It bounds
+ * messages, not bytes, and a message of endless frames not at all; it can't
+ * drop one peer either.  So beyond this and what is waiting for the supervisor
+ * the gate goes, its peers reconnect and the hoard is free.
  */
 #define HOARD_BYTES	((size_t)1 << 30)
 
@@ -52,6 +55,7 @@ struct cw_gate {
 	struct cw_gate_stats	 stats, told;	/* told: at the last tick */
 	struct cw_gate_stats	 said;		/* at the last log line */
 	uint64_t		 tick_at, say_at;	/* ms */
+	int			 statm;		/* /proc/self/statm, kept open */
 };
 
 /* ===== opening ========================================================= */
@@ -152,6 +156,9 @@ cw_gate_open(const struct cw_gate_init *init, struct cw_arena *a,
 	g->clients = init->clients;
 	g->nclients = init->nclients;
 	g->routes = cw_routes_open(ROUTES);
+	g->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	if (g->statm == -1)
+		return cw_err_sys(err, "/proc/self/statm");
 	if ((st = open_arenas(g, err)) != CW_OK ||
 	    (st = cw_net_open(&g->net, err)) != CW_OK ||
 	    (st = open_zap(g, a, err)) != CW_OK ||
@@ -183,6 +190,7 @@ cw_gate_close(struct cw_gate **g)
 	cw_arena_close(&(*g)->scratch);
 	cw_arena_close(&(*g)->keys[0]);
 	cw_arena_close(&(*g)->keys[1]);
+	cw_close(&(*g)->statm);
 	(*g)->magic = 0;
 	*g = NULL;	/* the struct itself lives as long as the process */
 }
@@ -465,7 +473,22 @@ read_supervisor(struct cw_gate *g, struct cw_err *err)
 	return st == CW_E_BUSY ? CW_OK : st;
 }
 
-/* ===== once a second =================================================== */
+/* ===== at times ======================================================== */
+
+static size_t
+resident_bytes(const struct cw_gate *g)
+{
+	unsigned long all, resident = 0;
+	char line[128];
+	const ssize_t n = pread(g->statm, line, sizeof(line) - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	line[n] = '\0';
+	if (sscanf(line, "%lu %lu", &all, &resident) != 2)
+		return 0;
+	return resident * 4096;
+}
 
 static void
 say_bad_peers(struct cw_gate *g, uint64_t now)
@@ -487,15 +510,15 @@ say_bad_peers(struct cw_gate *g, uint64_t now)
 static enum cw_status
 tick(struct cw_gate *g, uint64_t now, struct cw_err *err)
 {
-	const struct mallinfo2 heap = mallinfo2();
+	const size_t resident = resident_bytes(g);
 	struct cw_frame f = { .type = CW_F_GATE_STATS };
 	struct cw_pack w;
 
 	g->tick_at = now + TICK_MS;
-	if (heap.uordblks + heap.hblkhd > HOARD_BYTES)
+	if (resident > HOARD_BYTES + cw_uplink_pending(g->uplink))
 		return cw_err_set(err, CW_E_LIMIT, "peers' messages fill %zu "
-		    "bytes; want at most %zu", heap.uordblks + heap.hblkhd,
-		    HOARD_BYTES);
+		    "MB; want at most %zu", resident >> 20,
+		    HOARD_BYTES >> 20);
 	g->stats.clients = cw_routes_count(g->routes);
 	say_bad_peers(g, now);
 	if (memcmp(&g->stats, &g->told, sizeof(g->stats)) == 0)

@@ -25,8 +25,6 @@
 
 #define INIT_BYTES	((size_t)8 << 20)	/* GATE_INIT and its strings */
 #define DESCRIPTORS	16384	/* peers at a time */
-/* Beyond an image or two of its own, what the library holds for peers. */
-#define MEMORY_BYTES	((uint64_t)2 << 30)
 
 /* Log lines go up the channel; one that finds no room is lost. */
 static void
@@ -156,7 +154,7 @@ main(void)
 	if (st != CW_OK)
 		fatal(st, &err);
 	cw_message_prepare();
-	st = cw_gate_sandbox(init.nconnect > 0, MEMORY_BYTES, &err);
+	st = cw_gate_sandbox(init.nconnect > 0, &err);
 	if (st != CW_OK || (st = say_ready(&uplink, &ready, a)) != CW_OK)
 		fatal(st, &err);
 	st = cw_gate_run(gate, &err);

@@ -15,10 +15,10 @@
  * From now on, for every thread: no file, no program, no process, no new
  * thread, no debugger, no core; sockets only as listed in sandbox.c.
  * connects: new outgoing connections are needed (queue.pull_connect).
- * memory: bytes of address space beyond what is mapped now.
+ * Address space is not limited: a peer's mere claim of a large message maps
+ * it, and gate.c looks at what is resident.
  * What can't be had is an error: the gate does not run half open.
  */
-CW_MUST_USE enum cw_status cw_gate_sandbox(bool connects, uint64_t memory,
-    struct cw_err *err);
+CW_MUST_USE enum cw_status cw_gate_sandbox(bool connects, struct cw_err *err);
 
 #endif /* CW_GATE_SANDBOX_H */
