@@ -59,9 +59,14 @@ static const char style[] =
 ".key{font-size:.85rem;color:var(--soft)}"
 ".key i{display:inline-block;width:1.1rem;height:.7rem;margin:0 .3rem 0 .8rem}"
 ".weak{border-left:4px solid #b98900;padding-left:.6rem}"
-"@media print{body{background:#fff;padding:0;font-size:10.5pt;max-width:none}"
-"section{break-inside:avoid;border-color:#999;border-radius:0}"
-"figure img{max-height:7.5cm}"
+"@media print{body{background:#fff;padding:0;font-size:8.8pt;max-width:none}"
+".lead{margin:.1rem 0 .5rem}h3{margin:.5rem 0 .2rem}"
+"section{break-inside:avoid;border-color:#999;border-radius:0;"
+"padding:.5rem .7rem;margin:0 0 .7rem}"
+".cols{grid-template-columns:1fr 1fr}.bar,.level{min-width:3.2cm}"
+".pics{grid-template-columns:repeat(auto-fit,minmax(5.6cm,1fr))}"
+"figure img{max-height:5.6cm}table,figcaption,.key{font-size:8.2pt}"
+".why{font-size:10pt;margin:.3rem 0 .4rem}td,th{padding:.05rem .3rem .05rem 0}"
 "*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}";
 
 static void
@@ -406,12 +411,17 @@ cw_html_add(FILE *f, const struct cw_explained *e)
 	const struct cw_decision d = cw_verdict_decide(e->set, e->res);
 	const char *name = cw_action_name(d.action);
 	static const char *const signs[] = { "✓", "?", "✕", "!" };
+	bool words_first;
 
 	fprintf(f, "<section><div class=\"head\"><span class=\"mark %s\">"
 	    "%s %s</span><h2>", name, signs[d.action], name);
 	put_text(f, e->path);
 	fputs("</h2></div>\n", f);
 	put_why(f, e, &d);
+	words_first = d.action != CW_ALLOW && d.action != CW_ERROR &&
+	    e->res->cats[d.category].source == CW_FROM_TEXT;
+	if (words_first)
+		put_words(f, e);
 	put_pictures(f, e);
 	if (!e->res->failed) {
 		fputs("<div class=\"cols\">", f);
@@ -419,7 +429,8 @@ cw_html_add(FILE *f, const struct cw_explained *e)
 			put_map(f, e, &e->res->maps[i]);
 		put_categories(f, e);
 		fputs("</div>\n", f);
-		put_words(f, e);
+		if (!words_first)
+			put_words(f, e);
 	}
 	fputs("</section>\n", f);
 }
