@@ -204,10 +204,10 @@ score_windows(struct cw_worker *w, const struct words *ws,
 	const uint32_t windows = count_windows(ws);
 	enum cw_status st = CW_OK;
 
-	if (windows > CW_TEXT_WINDOWS)
+	if (windows > 1 && windows * (uint32_t)ws->room > CW_TEXT_TOKENS)
 		return cw_err_set(err, CW_E_LIMIT, "text of %d tokens; want "
-		    "at most %u windows of %d", ws->n, CW_TEXT_WINDOWS,
-		    ws->room);
+		    "at most %u windows of %d", ws->n,
+		    CW_TEXT_TOKENS / (uint32_t)ws->room, ws->room);
 	*o = (struct outcome){
 		.score = cw_arena_zalloc(w->batch, n, sizeof(*o->score)),
 		.window = cw_arena_zalloc(w->batch, n, sizeof(*o->window)),

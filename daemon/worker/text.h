@@ -13,8 +13,12 @@
 #include "format/frame.h"
 #include "worker/worker.h"
 
-/* Windows of one text; more is an error "text_too_long", never unseen. */
-#define CW_TEXT_WINDOWS	32u
+/*
+ * Tokens of all windows of one text together: 8 KB of English with CLIP's
+ * vocabulary, some 3 s of a ViT-B/32's text tower.  A text that needs more is
+ * an error "text_too_long", never unseen.
+ */
+#define CW_TEXT_TOKENS	2464u
 
 /*
  * Score t->job.text: fills text_score of each applied category, and where

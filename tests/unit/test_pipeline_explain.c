@@ -50,6 +50,36 @@ test_a_long_text_hides_nothing(void **state)
 }
 
 static void
+test_a_text_too_long_to_read_is_an_error(void **state)
+{
+	char text[CW_JOB_TEXT_BYTES];
+	struct cw_result res;
+	struct cw_job j;
+
+	(void)state;
+	need_toy();
+	memset(text, '!', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	j = scene_job(1);
+	j.text = text;
+	drive_job(&toy, &j, 6, false);
+	res = drive_result(&toy, 6);
+	assert_true(res.failed);
+	assert_string_equal(res.code, "text_too_long");
+	j.text = " \t\n";
+	drive_job(&toy, &j, 7, false);
+	res = drive_result(&toy, 7);
+	assert_false(res.failed);
+	assert_int_equal(res.text.ntokens, 0);
+	/* A mark spelled out is no mark. */
+	j.text = "<|endoftext|> a blue cross";
+	drive_job(&toy, &j, 8, false);
+	res = drive_result(&toy, 8);
+	assert_false(res.failed);
+	assert_true(res.text.ntokens > 3);
+}
+
+static void
 test_a_map_bears_being_masked(void **state)
 {
 	struct cw_result res;
@@ -206,6 +236,7 @@ main(void)
 		cmocka_unit_test(
 		    test_a_text_beside_the_picture_is_scored_by_its_words),
 		cmocka_unit_test(test_a_long_text_hides_nothing),
+		cmocka_unit_test(test_a_text_too_long_to_read_is_an_error),
 		cmocka_unit_test(test_a_map_bears_being_masked),
 		cmocka_unit_test(test_rival_methods_make_maps_too),
 		cmocka_unit_test(test_pictures_come_before_their_result),
