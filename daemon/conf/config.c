@@ -185,8 +185,7 @@ static const struct cw_config_key keys[] = {
 	    "reload."),
 
 	KEY("http.listen", STRING, http.listen, 0, 255, "\"127.0.0.1:5780\"",
-	    "host:port for health, metrics and the review page; empty: no "
-	    "HTTP."),
+	    "host:port for /healthz, /readyz and /metrics; empty: no HTTP."),
 	KEY("http.token_file", PATH, http.token_file, 0, 0, "\"\"",
 	    "File whose first line is the bearer token every request must "
 	    "carry; needed beyond loopback."),

@@ -28,7 +28,7 @@ static const struct {
 	{ "explain", "Attention maps." },
 	{ "spool", "What is kept on disk. Times take ms, s, m, h or d." },
 	{ "control", "The operator's socket." },
-	{ "http", "Health, metrics and review over HTTP." },
+	{ "http", "Health and metrics over HTTP." },
 	{ "log", "One line per event." },
 	{ "plugins", NULL },
 };
