@@ -23,6 +23,7 @@
 #define HEADER_BYTES	(64u << 10)	/* of a request beside its image */
 #define OUT_BYTES	(256u << 20)	/* replies waiting; a gate that lets
 					   them grow further is stuck */
+#define PICTURES_BYTES	(96u << 20)	/* waiting, that still lets more in */
 #define SCRATCH_BYTES	(1u << 30)	/* address space for one message */
 #define KEEP_BYTES	(1u << 20)
 #define START_MS	10000		/* GATE_INIT to GATE_READY */
@@ -377,13 +378,17 @@ tell(struct cw_daemon *d, uint16_t type, uint64_t id, const struct cw_pack *w)
 void
 cw_gates_reply(struct cw_daemon *d, uint64_t route, const struct cw_reply *r)
 {
+	struct cw_reply fitting = *r;
 	struct cw_pack w;
 
 	if (route == 0 || d->gates == NULL)
 		return;
+	/* A slow gate gets the verdict; its pictures can be asked for. */
+	if (cw_link_waiting(&d->gates->ch) > PICTURES_BYTES)
+		fitting.nparts = 0;
 	cw_arena_reset(d->gates->scratch, KEEP_BYTES);
 	cw_pack_init(&w, d->gates->scratch, strlen(r->json) + 256);
-	cw_reply_pack(r, &w);
+	cw_reply_pack(&fitting, &w);
 	tell(d, CW_F_GATE_REPLY, route, &w);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/io.h"
 #include "conf/config.h"
+#include "supervisor/gates.h"
 #include "supervisor/generation.h"
 #include "supervisor/json_out.h"
 #include "supervisor/queue.h"
@@ -14,6 +15,13 @@
 #include "supervisor/sink.h"
 #include "supervisor/spool.h"
 #include "supervisor/turn.h"
+
+/*
+ * Stored verdicts bring their pictures.  Beyond so many bytes read in one
+ * turn, or waiting for the gate, the answer is BUSY: a small question must
+ * not make us hold what its asker is slow to take.
+ */
+#define ANSWERS_BYTES	(64u << 20)
 
 static void
 say(struct cw_daemon *d, uint64_t route, enum cw_answer answer,
@@ -39,6 +47,13 @@ reject(struct cw_daemon *d, uint64_t route, const char *id, const char *code,
 }
 
 static void
+id_in_use(struct cw_daemon *d, uint64_t route, const char *id)
+{
+	reject(d, route, id, "id_in_use",
+	    "this id was given to another image before");
+}
+
+static void
 accepted(struct cw_daemon *d, uint64_t route, const char *id, bool duplicate)
 {
 	say(d, route, CW_A_ACCEPTED, id, cw_arena_printf(cw_turn_arena(d),
@@ -46,19 +61,41 @@ accepted(struct cw_daemon *d, uint64_t route, const char *id, bool duplicate)
 	    duplicate ? "true" : "false"));
 }
 
-/* The stored verdict goes out at once; false when there is none. */
+static bool
+too_many_answers(const struct cw_daemon *d)
+{
+	struct cw_gate_view gate;
+
+	cw_gates_view(d, &gate);
+	return cw_arena_used(cw_turn_arena(d)) > ANSWERS_BYTES ||
+	    gate.waiting > ANSWERS_BYTES;
+}
+
+/*
+ * The stored verdict goes out at once; false when there is none, or not now.
+ * An id stands for one picture: with sha256 (not NULL) of another one the
+ * answer is a refusal, for it would be taken for that picture's verdict.
+ */
 static bool
 answer_stored(struct cw_daemon *d, uint64_t route, const char *id,
-    enum cw_status *st)
+    const char *sha256, enum cw_status *st)
 {
 	struct cw_bytes parts[CW_PARTS_MAX];
 	struct cw_stored v;
 	struct cw_err err;
 	uint32_t n;
 
+	if (too_many_answers(d)) {
+		*st = CW_E_BUSY;
+		return false;
+	}
 	*st = cw_spool_get_verdict(d->spool, id, cw_turn_arena(d), &v, &err);
 	if (*st != CW_OK)
 		return false;
+	if (sha256 != NULL && strcmp(sha256, v.sha256) != 0) {
+		id_in_use(d, route, id);
+		return true;
+	}
 	if (cw_spool_get_artifacts(d->spool, id, cw_turn_arena(d), parts,
 	    CW_PARTS_MAX, &n, &err) != CW_OK)
 		n = 0;
@@ -155,13 +192,20 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_job *j)
 	enum cw_status st;
 	struct cw_err err;
 
+	cw_sha256(&image, 1, sha256);
+	if (s != NULL && strcmp(s->sha256, sha256) != 0) {
+		id_in_use(d, route, j->id);
+		return;
+	}
 	if (s != NULL) {
 		d->stats.duplicates++;
 		cw_slot_route(s, route);
-		accepted(d, route, j->id, true);
+		/* Scored in this very turn: its verdict is on its way. */
+		if (s->state != CW_SLOT_DONE)
+			accepted(d, route, j->id, true);
 		return;
 	}
-	if (answer_stored(d, route, j->id, &st)) {
+	if (answer_stored(d, route, j->id, sha256, &st)) {
 		d->stats.duplicates++;
 		return;
 	}
@@ -170,7 +214,6 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_job *j)
 		busy(d, route, j->id);
 		return;
 	}
-	cw_sha256(&image, 1, sha256);
 	if ((code = refusal(d, j, sha256, &message)) != NULL) {
 		reject(d, route, j->id, code, message);
 		return;
@@ -195,7 +238,7 @@ get(struct cw_daemon *d, uint64_t route, const char *id)
 
 	if (cw_queue_find(d->queue, id) != NULL)
 		say(d, route, CW_A_PENDING, id, json);
-	else if (answer_stored(d, route, id, &st))
+	else if (answer_stored(d, route, id, NULL, &st))
 		return;
 	else if (st == CW_E_NOT_FOUND)
 		say(d, route, CW_A_UNKNOWN, id, json);

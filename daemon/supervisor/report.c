@@ -264,12 +264,12 @@ static json_t *
 spool_json(const struct cw_daemon *d)
 {
 	struct cw_spool_use use = { 0 };
-	json_t *o = json_object();
 	struct cw_err err;
+	const bool readable = cw_spool_use(d->spool, &use, &err) == CW_OK;
+	json_t *o = json_object();
 
-	json_object_set_new(o, "well", json_boolean(
-	    !cw_spool_sick(d->spool) &&
-	    cw_spool_use(d->spool, &use, &err) == CW_OK));
+	json_object_set_new(o, "well",
+	    json_boolean(readable && !cw_spool_sick(d->spool)));
 	set_text(o, "path", d->cfg->spool.path);
 	set_int(o, "bytes", use.bytes);
 	set_int(o, "verdicts", use.verdicts);

@@ -9,12 +9,15 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "supervisor/spool_db.h"
 
 #define SCRATCH_BYTES	(1u << 20)	/* a packed header, a job's embeddings */
+
+#define ROOM_BYTES	(4u << 20)	/* free, before a full disk is tried again */
 
 static const char schema[] =
     "BEGIN IMMEDIATE;"
@@ -226,7 +229,14 @@ cw_spool_commit(struct cw_spool *sp, struct cw_err *err)
 enum cw_status
 cw_spool_probe(struct cw_spool *sp, struct cw_err *err)
 {
+	struct statvfs vfs;
+
 	CW_CHECK(!sp->dirty);
+	if (fstatvfs(sp->lock, &vfs) == 0 &&
+	    (uint64_t)vfs.f_bavail * vfs.f_frsize < ROOM_BYTES)
+		return cw_err_set(err, CW_E_BUSY,
+		    "spool: less than %u MB left on its disk",
+		    ROOM_BYTES >> 20);
 	sp->sick = false;
 	if (SPOOL_RUN(sp, err, "INSERT OR REPLACE INTO meta"
 	    " VALUES('probe', ?1)", CW_I(cw_wall_us())) != CW_OK)

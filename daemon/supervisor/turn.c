@@ -21,6 +21,7 @@
 #define KEEP_BYTES	(4u << 20)	/* kept between turns */
 #define PROBE_FIRST_MS	50		/* a sick spool is tried again, */
 #define PROBE_MOST_MS	2000		/* at last this often */
+#define WELL_MS		10000		/* well so long: begin with the first */
 
 enum effect_kind { REPLY, ACCEPTED, VERDICT };
 
@@ -41,6 +42,7 @@ struct cw_turn {
 	struct effect	*first, **last;
 	struct event	*probe;
 	uint32_t	 probe_ms;
+	uint64_t	 well_ms;	/* when it was well again */
 };
 
 static void
@@ -55,6 +57,7 @@ cw_turn_open(struct cw_daemon *d, struct cw_err *err)
 	CW_CHECK(t != NULL);
 	t->magic = TURN_MAGIC;
 	t->last = &t->first;
+	t->probe_ms = PROBE_FIRST_MS;
 	if ((st = cw_arena_open(TURN_BYTES, &t->arena, err)) != CW_OK)
 		return st;
 	t->probe = evtimer_new(d->base, on_probe, d);
@@ -223,9 +226,11 @@ static void
 fall_sick(struct cw_daemon *d, const struct cw_err *why)
 {
 	d->stats.spool_failures++;
-	d->turn->probe_ms = PROBE_FIRST_MS;
+	/* A disk that is nearly full takes little things: not each is news. */
+	if (cw_now_ms() - d->turn->well_ms > WELL_MS)
+		d->turn->probe_ms = PROBE_FIRST_MS;
 	cw_log(CW_LOG_ERR, "spool state=sick error=\"%s\"", why->text);
-	cw_timer_set(d->turn->probe, PROBE_FIRST_MS);
+	cw_timer_set(d->turn->probe, d->turn->probe_ms);
 }
 
 void
@@ -265,14 +270,15 @@ probe(struct cw_daemon *d)
 
 	if (!cw_spool_sick(d->spool))
 		return;
+	t->probe_ms = t->probe_ms * 2 > PROBE_MOST_MS ? PROBE_MOST_MS :
+	    t->probe_ms * 2;
 	/* What was written in this turn before us is decided first. */
 	cw_turn_end(d);
 	if (cw_spool_probe(d->spool, &err) == CW_OK) {
 		cw_log(CW_LOG_NOTICE, "spool state=well");
+		t->well_ms = cw_now_ms();
 		return;
 	}
-	t->probe_ms = t->probe_ms * 2 > PROBE_MOST_MS ? PROBE_MOST_MS :
-	    t->probe_ms * 2;
 	cw_timer_set(t->probe, t->probe_ms);
 }
 
