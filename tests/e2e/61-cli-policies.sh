@@ -1,0 +1,83 @@
+#!/bin/sh
+# shellcheck disable=SC2016,SC2119,SC2317  # sh -c words; functions with defaults, called by name
+# The life of a policy through the command line: check, lint, show, diff,
+# tune, rescore, test.  Nothing here hangs on what the model thinks.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+cw() {
+	"$CW_BUILD/clipward" "$@" 2>"$TMP_DIR/err"
+}
+starter="$root/models/starter"
+mkdir "$TMP_DIR/new" "$TMP_DIR/in"
+client pictures "$TMP_DIR/in" 6 >"$TMP_DIR/list"
+
+check "the shipped policies are right" cw policy check "$root/policies"
+check "and wise" cw policy lint -m "$starter" "$root/policies"
+cw policy diff "$root/policies" "$root/policies" >"$TMP_DIR/out"
+same "a set does not differ from itself" "0 0" "$? $(wc -c <"$TMP_DIR/out" | tr -d ' ')"
+
+# every image is flagged by a threshold of nothing, none by one of all
+sed 's/^thresholds: .*/thresholds: {review: 0.0, block: 0.0}/' \
+    "$root/policies/hate.yaml" >"$TMP_DIR/new/hate.yaml"
+cw policy diff "$root/policies/hate.yaml" "$TMP_DIR/new/hate.yaml" >"$TMP_DIR/out"
+same "a changed threshold is a difference" 1 $?
+check "and named" grep -q '~ block at 0.9 -> 0' "$TMP_DIR/out"
+cw policy lint -m "$starter" "$TMP_DIR/new" >"$TMP_DIR/out"
+same "it is unwise" 1 $?
+check "with its place" grep -q 'hate.yaml:[0-9]*:[0-9]*: .*flags every image' "$TMP_DIR/out"
+cw scan -m "$starter" -p "$root/policies/hate.yaml" --json "$TMP_DIR/in" >"$TMP_DIR/verdicts"
+cw policy rescore -m "$starter" -p "$root/policies/hate.yaml" "$TMP_DIR/verdicts" >"$TMP_DIR/out"
+same "the same policy changes no verdict" "0 0" "$? $(wc -l <"$TMP_DIR/out" | tr -d ' ')"
+cw policy rescore -m "$starter" -p "$TMP_DIR/new" --json "$TMP_DIR/verdicts" >"$TMP_DIR/out"
+same "rescore: the other one changes some" 1 $?
+cw scan -m "$starter" -p "$TMP_DIR/new" --json "$TMP_DIR/in" >"$TMP_DIR/again"
+if "$PYTHON" - "$TMP_DIR/verdicts" "$TMP_DIR/out" "$TMP_DIR/again" <<'EOT'; then
+import json, sys
+old, changes, new = ([json.loads(l) for l in open(f)] for f in sys.argv[1:])
+said = {v["id"]: v["decision"] for v in old}
+said.update({c["id"]: c["to"] for c in changes})
+assert said == {v["id"]: v["decision"] for v in new}, said
+EOT
+	ok "rescore says what scoring anew says"
+else
+	not_ok "rescore says what scoring anew says" "$(cat "$TMP_DIR/out")"
+fi
+
+# a policy with tests: one that must hold, one that can't
+picture=$(head -n 1 "$TMP_DIR/list")
+{
+	cat "$TMP_DIR/new/hate.yaml"
+	echo "tests: [{image: $picture, expect: block}]"
+} >"$TMP_DIR/tested.yaml"
+check "policy test: what holds passes" cw policy test -m "$starter" "$TMP_DIR/tested.yaml"
+sed 's/expect: block/expect: allow/' "$TMP_DIR/tested.yaml" >"$TMP_DIR/broken.yaml"
+cw policy test -m "$starter" "$TMP_DIR/broken.yaml" >"$TMP_DIR/out"
+same "policy test: what does not is exit 1" 1 $?
+check "and says so" grep -q '^FAIL .*want allow, got block' "$TMP_DIR/out"
+
+# labels -> calibration -> a policy that passes and is applied
+n=0
+while read -r f; do
+	n=$((n + 1))
+	printf '%s\t%s\n' "$f" "$([ $((n % 2)) = 0 ] && echo hate.gesture)"
+done <"$TMP_DIR/list" >"$TMP_DIR/labels"
+check "policy tune fits" sh -c '"$1" policy tune -m "$2" -p "$3" "$4" >"$5"' - \
+    "$CW_BUILD/clipward" "$starter" "$root/policies/hate.yaml" "$TMP_DIR/labels" "$TMP_DIR/out"
+{
+	grep -v '^score:\|^thresholds:\|^heads:' "$root/policies/hate.yaml"
+	sed -n 's/^    //; /^calibration/,/^thresholds/p' "$TMP_DIR/out"
+} >"$TMP_DIR/tuned.yaml"
+check "what it prints is a policy's own words" cw policy check "$TMP_DIR/tuned.yaml"
+check "and belongs to this model" sh -c \
+    '! "$1" policy lint -m "$2" "$3" 2>&1 | grep "another\|belongs to model"' - \
+    "$CW_BUILD/clipward" "$starter" "$TMP_DIR/tuned.yaml"
+check "policy show --words" sh -c '"$1" policy show --words -m "$2" "$3" | grep -q "(+"' - \
+    "$CW_BUILD/clipward" "$starter" "$root/policies/hate.yaml"
+
+# hostile files: a place, quickly
+"$PYTHON" -c 'print("[" * 100000)' >"$TMP_DIR/deep.yaml"
+cw policy check "$TMP_DIR/deep.yaml"
+same "a hundred thousand brackets are refused" 2 $?
+check "with a place" grep -q 'deep.yaml:1:17: nested deeper' "$TMP_DIR/err"
+finish

@@ -1,0 +1,98 @@
+#!/bin/sh
+# shellcheck disable=SC2016,SC2119,SC2317  # sh -c words; functions with defaults, called by name
+# explain, redact, embed, tokenize, and a scan whose workers are killed.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+cw() {
+	"$CW_BUILD/clipward" "$@" 2>"$TMP_DIR/err"
+}
+starter="$root/models/starter"
+mkdir "$TMP_DIR/in"
+client pictures "$TMP_DIR/in" 3 >"$TMP_DIR/list"
+picture=$(head -n 1 "$TMP_DIR/list")
+magic() {
+	head -c 4 "$1" | od -An -tx1 | tr -d ' \n'
+}
+
+cw explain -m "$starter" --prompt "a knife" --faithfulness --json \
+    -o "$TMP_DIR/map.png" --curves "$TMP_DIR/curves.png" "$picture" >"$TMP_DIR/out"
+check "explain: flagged or not, no error" test $? -le 1
+same "the map is a PNG" 89504e47 "$(magic "$TMP_DIR/map.png")"
+same "the curves too" 89504e47 "$(magic "$TMP_DIR/curves.png")"
+if "$PYTHON" - "$TMP_DIR/out" <<'EOT'; then
+import json, sys
+m = json.load(open(sys.argv[1]))["maps"][0]
+parts = sum(m["remainder_parts"].values())
+assert abs(sum(m["values"]) + m["remainder"] - m["total"]) < 1e-4, m
+assert abs(parts - m["remainder"]) < 1e-4, m
+assert m["method"] == "additive" and "drop" in m["faithfulness"], m
+EOT
+	ok "patches and the rest add up to the margin"
+else
+	not_ok "patches and the rest add up to the margin" "$(head -c 500 "$TMP_DIR/out")"
+fi
+for method in raw rollout similarity; do
+	cw explain -m "$starter" --prompt "a knife" --method $method --json "$picture" >"$TMP_DIR/out"
+	check "explain --method $method" grep -q "\"method\":\"$method\"" "$TMP_DIR/out"
+done
+cw explain -m "$starter" -p "$root/policies" --text "<b>a knife</b>" --html "$TMP_DIR/page.html" \
+    "$TMP_DIR/in" "$TMP_DIR/absent" >"$TMP_DIR/out"
+same "a page with an unreadable image: exit 2" 2 $?
+same "an image to each section" 4 "$(grep -c '<section>' "$TMP_DIR/page.html")"
+check "it loads nothing" sh -c '! grep -E "(src|href)=.?(http|//)|<script" "$1"' - "$TMP_DIR/page.html"
+check "and quotes what people wrote" sh -c '! grep -q "<b>a" "$1"' - "$TMP_DIR/page.html"
+
+cw redact -m "$starter" --prompt "a knife" -o "$TMP_DIR/red" "$picture"
+check "redact: no error" test $? -le 1
+check "something is written" test -s "$TMP_DIR/red"
+check "and not the image" sh -c '! cmp -s "$1" "$2"' - "$picture" "$TMP_DIR/red"
+
+cw embed -m "$starter" --image "$picture" --image "$TMP_DIR/absent" --text "a knife" >"$TMP_DIR/out"
+same "embed: an error among three lines" "2 3" "$? $(wc -l <"$TMP_DIR/out" | tr -d ' ')"
+if "$PYTHON" - "$TMP_DIR/out" <<'EOT'; then
+import json, sys
+a, b, c = (json.loads(l) for l in open(sys.argv[1]))
+for v in a, c:
+    assert abs(sum(x * x for x in v["embedding"]) - 1) < 1e-5
+assert "error" in b
+EOT
+	ok "in the order asked for, unit length"
+else
+	not_ok "in the order asked for, unit length" "$(cut -c1-80 "$TMP_DIR/out")"
+fi
+check "tokenize" sh -c '"$1" tokenize -m "$2" "a knife" 2>/dev/null | grep -Eq "^\[[0-9,]+\]$"' - \
+    "$CW_BUILD/clipward" "$starter"
+
+# workers killed again and again: every image is answered, in order
+i=0
+while [ $i -lt 400 ]; do
+	i=$((i + 1))
+	ln "$picture" "$TMP_DIR/in/$(printf 'x%03d' $i).jpg"
+done
+"$CW_BUILD/clipward" scan -m "$starter" -p "$root/policies" --views cover --workers 2 \
+    --json "$TMP_DIR/in" >"$TMP_DIR/out" 2>"$TMP_DIR/err" &
+scan=$!
+killed=0
+while alive $scan && [ $killed -lt 6 ]; do
+	for w in $(ps -o pid=,args= --ppid $scan | awk '/clipward-worker/ { print $1 }'); do
+		[ -s "$TMP_DIR/out" ] && kill -KILL "$w" 2>/dev/null && killed=$((killed + 1))
+		break
+	done
+	sleep 0.1
+done
+wait $scan
+figure "$killed workers killed under a scan of 403 images"
+if "$PYTHON" - "$TMP_DIR/out" <<'EOT'; then
+import json, sys
+v = [json.loads(l) for l in open(sys.argv[1])]
+ids = [x["id"] for x in v]
+assert len(v) == 403 and ids == sorted(ids), len(v)
+bad = [x for x in v if x["decision"] == "error" and x["error"]["code"] != "worker_died"]
+assert not bad, bad[0]
+EOT
+	ok "every image has its line, in order"
+else
+	not_ok "every image has its line, in order" "$(tail -n 3 "$TMP_DIR/err")"
+fi
+finish
