@@ -135,11 +135,21 @@ cw_sandbox_prepare(int channel, int threads, struct cw_sandbox **out,
 
 /* ---- Landlock ---- */
 
-/* Everything that the newest rule set of this kernel can forbid, forbidden. */
+/*
+ * What each version of Landlock can forbid; the kernel's header may be older
+ * than the kernel.  Fields that a version does not know must stay 0.
+ */
+struct ruleset {
+	uint64_t	 fs;		/* 1: 13 rights; 2, 3, 5: one more */
+	uint64_t	 net;		/* 4: bind and connect over TCP */
+	uint64_t	 scoped;	/* 6: abstract sockets and signals */
+};
+
+/* Everything that this kernel can forbid, forbidden: no rule allows any. */
 static bool
 enter_landlock(void)
 {
-	struct landlock_ruleset_attr attr = { 0 };
+	struct ruleset attr = { .fs = (1u << 13) - 1 };
 	int abi, fd;
 	bool done;
 
@@ -147,12 +157,11 @@ enter_landlock(void)
 	    LANDLOCK_CREATE_RULESET_VERSION);
 	if (abi < 1)
 		return false;
-	/* The thirteen rights of the first version, and what came later. */
-	attr.handled_access_fs = (1u << 13) - 1;
-	if (abi >= 2)
-		attr.handled_access_fs |= 1u << 13;	/* REFER */
-	if (abi >= 3)
-		attr.handled_access_fs |= 1u << 14;	/* TRUNCATE */
+	attr.fs |= (abi >= 2 ? 1u << 13 : 0) |	/* REFER */
+	    (abi >= 3 ? 1u << 14 : 0) |		/* TRUNCATE */
+	    (abi >= 5 ? 1u << 15 : 0);		/* IOCTL_DEV */
+	attr.net = abi >= 4 ? 3 : 0;
+	attr.scoped = abi >= 6 ? 3 : 0;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr),
 	    0);
 	if (fd == -1)
