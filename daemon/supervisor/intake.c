@@ -85,16 +85,16 @@ answer_stored(struct cw_daemon *d, uint64_t route, const char *id,
 	struct cw_err err;
 	uint32_t n;
 
-	if (too_many_answers(d)) {
-		*st = CW_E_BUSY;
-		return false;
-	}
 	*st = cw_spool_get_verdict(d->spool, id, cw_turn_arena(d), &v, &err);
 	if (*st != CW_OK)
 		return false;
 	if (sha256 != NULL && strcmp(sha256, v.sha256) != 0) {
 		id_in_use(d, route, id);
 		return true;
+	}
+	if (too_many_answers(d)) {
+		*st = CW_E_BUSY;
+		return false;
 	}
 	if (cw_spool_get_artifacts(d->spool, id, cw_turn_arena(d), parts,
 	    CW_PARTS_MAX, &n, &err) != CW_OK)
