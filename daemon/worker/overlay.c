@@ -66,7 +66,7 @@ struct drawing {
 static uint8_t
 mix(float a, uint8_t from, uint8_t to)
 {
-	return (uint8_t)lrintf((float)from + a * ((float)to - (float)from));
+	return (uint8_t)((float)from + a * ((float)to - (float)from) + 0.5f);
 }
 
 static void
@@ -178,18 +178,17 @@ draw_picture(struct drawing *d, struct cw_arena *a, struct cw_err *err)
 	return st;
 }
 
-/* Patch under a canvas pixel, or -1 when the view did not see it. */
-static int
-patch_at(const struct drawing *d, int x, int y)
+/* Patch of each canvas pixel along one side of the picture, -1 outside. */
+static void
+find_patches(int16_t *patch, int pixels, double zoom, double from, int size,
+    int patches)
 {
-	const double u = (x - d->left + 0.5) / d->zoom + d->ox - d->view->x;
-	const double v = (y + 0.5) / d->zoom + d->oy - d->view->y;
-	const int i = (int)floor(u * d->map->gw / d->view->w);
-	const int j = (int)floor(v * d->map->gh / d->view->h);
+	for (int i = 0; i < pixels; i++) {
+		const double at = (i + 0.5) / zoom + from;
+		const int n = (int)floor(at * patches / size);
 
-	if (i < 0 || j < 0 || i >= (int)d->map->gw || j >= (int)d->map->gh)
-		return -1;
-	return j * (int)d->map->gw + i;
+		patch[i] = (int16_t)(n < 0 || n >= patches ? -1 : n);
+	}
 }
 
 /* Nearly grey and a little lighter: dark pictures take colour too. */
@@ -221,24 +220,31 @@ hatch(uint8_t *p, int x, int y)
 static void
 tint_patches(struct drawing *d)
 {
+	int16_t col[LONG_MAX], row[LONG_MAX];
+
+	find_patches(col, d->pw, d->zoom, d->ox - d->view->x, d->view->w,
+	    (int)d->map->gw);
+	find_patches(row, d->ph, d->zoom, d->oy - d->view->y, d->view->h,
+	    (int)d->map->gh);
 	for (int y = 0; y < d->ph; y++)
-		for (int x = d->left; x < d->left + d->pw; x++) {
-			uint8_t *p = d->c.rgb + ((size_t)y * d->c.w + x) * 3;
-			const int patch = patch_at(d, x, y);
+		for (int x = 0; x < d->pw; x++) {
+			uint8_t *p = d->c.rgb +
+			    ((size_t)y * d->c.w + d->left + x) * 3;
 			float t;
 
-			if (patch < 0) {
-				hatch(p, x, y);
+			if (col[x] < 0 || row[y] < 0) {
+				hatch(p, d->left + x, y);
 				d->unseen = true;
 				continue;
 			}
-			t = d->map->values[patch] / d->unit.full;
+			t = d->map->values[row[y] * (int)d->map->gw + col[x]] /
+			    d->unit.full;
 			t = t > 1 ? 1 : t < -1 ? -1 : t;
 			fade(p);
 			tint(p, t > 0 ? orange : blue, TINT_MAX * fabsf(t));
 			/* The edge of a patch, to count by. */
-			if (patch_at(d, x - 1, y) != patch ||
-			    patch_at(d, x, y - 1) != patch)
+			if (x == 0 || col[x - 1] != col[x] || y == 0 ||
+			    row[y - 1] != row[y])
 				tint(p, white, 0.22f);
 		}
 }

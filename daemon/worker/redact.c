@@ -70,28 +70,53 @@ cells_along(int length, const struct cw_image *im)
 	return n < 1 ? 1 : n > CW_REDACT_CELLS ? CW_REDACT_CELLS : n;
 }
 
-/* The average whose middle is nearest below, and how far to the next. */
-static void
-between(int at, int length, int cells, int *lo, int *hi, float *t)
+/* Between which two averages a pixel lies, and how far, in 256ths. */
+struct mixing {
+	uint8_t		lo, hi;
+	uint16_t	part;
+};
+
+static struct mixing
+between(int at, int length, int cells)
 {
 	const float pos = ((float)at + 0.5f) * (float)cells / (float)length -
 	    0.5f;
 	const float base = floorf(pos);
-
-	*lo = base < 0 ? 0 : (int)base;
-	*hi = base + 1 > (float)(cells - 1) ? cells - 1 : (int)base + 1;
 	/* Three quarters flat, the rest a ramp: cells stay visible. */
-	*t = (pos - base - 0.375f) * 4;
-	*t = *t < 0 ? 0 : *t > 1 ? 1 : *t;
+	const float t = (pos - base - 0.375f) * 4;
+
+	return (struct mixing){
+		.lo = (uint8_t)(base < 0 ? 0 : base),
+		.hi = (uint8_t)(base + 1 > (float)(cells - 1) ? cells - 1 :
+		    (int)base + 1),
+		.part = (uint16_t)(t < 0 ? 0 : t > 1 ? 256 : t * 256),
+	};
 }
 
-/* rgb of the rectangle becomes its mosaic; out may be the same picture. */
+/* One row of averages, mixed from the two it lies between: [nx][3]. */
 static void
-mosaic(const struct cw_image *im, struct rect r, uint8_t *out)
+mix_cells(uint8_t out[CW_REDACT_CELLS][3],
+    uint8_t cell[CW_REDACT_CELLS][CW_REDACT_CELLS][3], int nx,
+    struct mixing m)
+{
+	for (int i = 0; i < nx; i++)
+		for (int c = 0; c < 3; c++)
+			out[i][c] = (uint8_t)((cell[m.lo][i][c] *
+			    (256 - m.part) + cell[m.hi][i][c] * m.part) >> 8);
+}
+
+/*
+ * The rectangle of rgb, which is as large as im, becomes its mosaic; along
+ * has room for the width of im.
+ */
+static void
+mosaic(const struct cw_image *im, struct rect r, uint8_t *rgb,
+    struct mixing *along)
 {
 	const int w = r.x1 - r.x0, h = r.y1 - r.y0;
 	const size_t pitch = (size_t)im->w * 3;
 	uint8_t cell[CW_REDACT_CELLS][CW_REDACT_CELLS][3];
+	uint8_t line[CW_REDACT_CELLS][3];
 	int nx, ny;
 
 	if (w <= 0 || h <= 0)
@@ -100,32 +125,25 @@ mosaic(const struct cw_image *im, struct rect r, uint8_t *out)
 	ny = cells_along(h, im);
 	for (int j = 0; j < ny; j++)
 		for (int i = 0; i < nx; i++)
-			average(out, pitch, (struct rect){
+			average(rgb, pitch, (struct rect){
 			    r.x0 + (int)((int64_t)w * i / nx),
 			    r.y0 + (int)((int64_t)h * j / ny),
 			    r.x0 + (int)((int64_t)w * (i + 1) / nx),
 			    r.y0 + (int)((int64_t)h * (j + 1) / ny),
 			    }, cell[j][i]);
+	for (int x = 0; x < w; x++)
+		along[x] = between(x, w, nx);
 	for (int y = 0; y < h; y++) {
-		int j0, j1, i0, i1;
-		float ty, tx;
+		uint8_t *p = rgb + (size_t)(r.y0 + y) * pitch +
+		    (size_t)r.x0 * 3;
 
-		between(y, h, ny, &j0, &j1, &ty);
-		for (int x = 0; x < w; x++) {
-			uint8_t *p = out + (size_t)(r.y0 + y) * pitch +
-			    (size_t)(r.x0 + x) * 3;
-
-			between(x, w, nx, &i0, &i1, &tx);
-			for (int c = 0; c < 3; c++) {
-				const float top = (float)cell[j0][i0][c] *
-				    (1 - tx) + (float)cell[j0][i1][c] * tx;
-				const float low = (float)cell[j1][i0][c] *
-				    (1 - tx) + (float)cell[j1][i1][c] * tx;
-
-				p[c] = (uint8_t)lrintf(top * (1 - ty) +
-				    low * ty);
-			}
-		}
+		mix_cells(line, cell, nx, between(y, h, ny));
+		for (int x = 0; x < w; x++, p += 3)
+			for (int c = 0; c < 3; c++)
+				p[c] = (uint8_t)((line[along[x].lo][c] *
+				    (256 - along[x].part) +
+				    line[along[x].hi][c] * along[x].part) >>
+				    8);
 	}
 }
 
@@ -188,11 +206,14 @@ cw_redact(const struct cw_image *im, const struct cw_region *regions,
 {
 	const size_t pixels = (size_t)im->w * im->h, mark = cw_arena_mark(a);
 	uint8_t *rgb = cw_arena_alloc(a, pixels * 3), *alpha = NULL, *file;
+	struct mixing *along = cw_arena_zalloc(a, (size_t)im->w,
+	    sizeof(*along));
 	enum cw_status st;
 
 	if (im->alpha != NULL)
 		alpha = cw_arena_alloc(a, pixels);
-	if (rgb == NULL || (im->alpha != NULL && alpha == NULL))
+	if (rgb == NULL || along == NULL ||
+	    (im->alpha != NULL && alpha == NULL))
 		return cw_err_set(err, CW_E_LIMIT,
 		    "no memory for a redacted picture");
 	memcpy(rgb, im->rgb, pixels * 3);
@@ -201,7 +222,7 @@ cw_redact(const struct cw_image *im, const struct cw_region *regions,
 	if (invert) {
 		const struct rect all = { 0, 0, im->w, im->h };
 
-		mosaic(im, all, rgb);
+		mosaic(im, all, rgb, along);
 		opaque(alpha, (size_t)im->w, all);
 	}
 	for (int i = 0; i < nregions; i++) {
@@ -210,7 +231,7 @@ cw_redact(const struct cw_image *im, const struct cw_region *regions,
 		if (invert)
 			copy_back(im, r, rgb, alpha);
 		else {
-			mosaic(im, r, rgb);
+			mosaic(im, r, rgb, along);
 			opaque(alpha, (size_t)im->w, r);
 		}
 	}
