@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "conf/config.h"
 #include "format/verdict.h"
+#include "supervisor/canary.h"
 #include "supervisor/child_log.h"
 #include "supervisor/reload.h"
 #include "supervisor/spool.h"
@@ -317,6 +318,7 @@ batch_done(struct cw_worker *w)
 
 	p->job_us = p->job_us > 0 ? p->job_us + MEAN_WEIGHT *
 	    (us - p->job_us) : us;
+	p->scored_ms = cw_now_ms();
 	(void)evtimer_del(w->timer);
 	cw_worker_set_state(w, CW_W_IDLE, "");
 }
@@ -499,6 +501,9 @@ cw_worker_take(struct cw_worker *w, const struct cw_frame *f)
 		st = take_fatal(w, &r, &err);
 	else if (f->type == CW_F_POLICY_DONE)
 		st = take_policy_done(w, f->id, &r, &err);
+	else if (f->type == CW_F_RESULT && w->canary_ticket != 0 &&
+	    f->id == w->canary_ticket)
+		st = cw_canary_result(w, &r, &err);
 	else if (f->type == CW_F_RESULT && w->tests_left > 0)
 		st = cw_trial_result(w, f->id, &r, &err);
 	else if (f->type == CW_F_RESULT && w->state == CW_W_BUSY)

@@ -33,7 +33,10 @@ cw_metrics_unready(const struct cw_daemon *d)
 		cw_pool_view(d, i, &v);
 		serving += v.state == CW_W_IDLE || v.state == CW_W_BUSY;
 	}
-	return serving > 0 ? NULL : "no worker is up";
+	if (serving == 0)
+		return "no worker is up";
+	return cw_pool_scores(d) ? NULL :
+	    "no picture has been scored for a while";
 }
 
 static void

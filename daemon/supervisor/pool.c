@@ -28,6 +28,8 @@
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MOST_MS	5000
 #define SWEEP_MS	100	/* how late an expired deadline may be said */
+#define SCORED_MS	90000	/* three times as often a canary goes through
+				   each idle worker */
 #define EXIT_SOFTWARE	70
 
 static const char *const state_names[] = {
@@ -200,6 +202,7 @@ spawn(struct cw_worker *w)
 		return;
 	}
 	w->blamed = w->innocent = w->awaits_policy = false;
+	w->canary_ticket = w->canary_ms = 0;
 	w->started_ms = cw_now_ms();
 	cw_worker_set_state(w, CW_W_STARTING, "");
 	cw_timer_set(w->timer, START_MS);
@@ -392,6 +395,7 @@ learn_model(struct cw_daemon *d, const struct cw_model_facts *f,
 	p->text_key = cw_arena_printf(a, "%s/%s", f->sha256, f->precision);
 	CW_CHECK(!cw_arena_overflowed(a));
 	p->ready = true;
+	p->scored_ms = cw_now_ms();
 	cw_log(CW_LOG_NOTICE, "model name=%s sha256=%.12s tower=%s "
 	    "precision=%s kernel=%s sandbox=%s start_ms=%u", f->name,
 	    f->sha256, f->tower, f->precision, f->kernel, f->sandbox,
@@ -512,6 +516,13 @@ cw_pool_failed(const struct cw_daemon *d, int *exit_code)
 		return NULL;
 	*exit_code = d->pool->exit_code;
 	return d->pool->failed.text;
+}
+
+bool
+cw_pool_scores(const struct cw_daemon *d)
+{
+	return d->pool != NULL && d->pool->ready &&
+	    cw_now_ms() - d->pool->scored_ms < SCORED_MS;
 }
 
 size_t

@@ -55,6 +55,8 @@ bool cw_pool_reap(struct cw_daemon *d, pid_t pid, int status);
 /* After each turn: give idle workers what waits, if it is time. */
 void cw_pool_dispatch(struct cw_daemon *d);
 
+/* Has a picture come back lately, a job's or the canary? */
+bool cw_pool_scores(const struct cw_daemon *d);
 size_t cw_pool_busy(const struct cw_daemon *d);	/* workers with a batch */
 /* When a sender may try again, from what waits and how fast it goes. */
 uint32_t cw_pool_retry_ms(const struct cw_daemon *d);

@@ -10,6 +10,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "supervisor/canary.h"
 #include "supervisor/control.h"
 #include "supervisor/gates.h"
 #include "supervisor/http.h"
@@ -337,6 +338,8 @@ static void
 tick(struct cw_daemon *d)
 {
 	cw_sinks_confirm(d);
+	if (sup.phase == SERVING)
+		cw_canary_tick(d);
 	if (sup.phase == SERVING && (sup.ticks++ % RETAIN_TICKS == 0 ||
 	    sup.retaining))
 		retain(d);

@@ -44,6 +44,8 @@ struct cw_worker {
 	uint32_t		 tests, tests_left;	/* of the trial, under way */
 	uint32_t		 tests_failed;
 	uint64_t		 test_ticket;	/* of the first */
+	uint64_t		 canary_ticket;	/* under way, or 0 */
+	uint64_t		 canary_ms;	/* when it was last sent, 0: never */
 	struct cw_err		 test_why;	/* of the first that failed */
 	bool			 awaits_policy;	/* POLICY_DONE for gen comes first */
 	struct cw_sent		*sent;		/* [batch] */
@@ -75,6 +77,7 @@ struct cw_pool {
 	struct event		*wait;		/* a batch that fills */
 	struct event		*sweep;		/* deadlines of waiting jobs */
 	double			 job_us;	/* moving mean, per worker */
+	uint64_t		 scored_ms;	/* when anything last was */
 };
 
 /* worker_init.c: INIT as the configuration wants it, in the arena. */

@@ -1,0 +1,23 @@
+/*
+ * canary.h - one known picture, now and then, through each worker.
+ *
+ * Runs in: supervisor.  Private to the pool.
+ *
+ * *Ready* means more than that processes exist: a small picture is scored in
+ * time and with its known cosines.  The first result under a policy set
+ * makes them known; a worker that differs later (memory that went bad, a
+ * file that changed under its map) is replaced.
+ */
+#ifndef CW_CANARY_H
+#define CW_CANARY_H
+
+#include "base/status.h"
+#include "supervisor/worker.h"
+
+/* Give it to every idle worker that is due.  Call about once a second. */
+void cw_canary_tick(struct cw_daemon *d);
+/* The RESULT of w->canary_ticket.  CW_E_FORMAT, CW_E_NUMERIC: replace it. */
+CW_MUST_USE enum cw_status cw_canary_result(struct cw_worker *w,
+    struct cw_unpack *r, struct cw_err *err);
+
+#endif /* CW_CANARY_H */
