@@ -59,19 +59,41 @@ static const char schema[] =
     "COMMIT;";
 _Static_assert(CW_SPOOL_VERSION == 1, "the schema writes its version");
 
-/* Directory (one level) and lock file; the lock ends with the process. */
+/* Make the directory (one level); its own entry is synced, too. */
+static enum cw_status
+make_directory(const char *path, struct cw_err *err)
+{
+	enum cw_status st = CW_OK;
+	int fd, up;
+
+	if (mkdir(path, 0700) == -1)
+		return errno == EEXIST ? CW_OK : cw_err_sys(err, "%s", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return cw_err_sys(err, "%s", path);
+	/* Not after a power loss: a spool whose folder is gone is empty. */
+	up = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (up == -1 || fsync(up) == -1)
+		st = cw_err_sys(err, "%s/..", path);
+	cw_close(&up);
+	cw_close(&fd);
+	return st;
+}
+
+/* Directory and lock file; the lock ends with the process. */
 static enum cw_status
 lock_directory(const char *path, struct cw_arena *a, int *fd,
     struct cw_err *err)
 {
 	const char *file = cw_arena_printf(a, "%s/lock", path);
 	char pid[24] = "";
+	enum cw_status st;
 	ssize_t n;
 
 	if (file == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "%s: no room", path);
-	if (mkdir(path, 0700) == -1 && errno != EEXIST)
-		return cw_err_sys(err, "%s", path);
+	if ((st = make_directory(path, err)) != CW_OK)
+		return st;
 	*fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (*fd == -1)
 		return cw_err_sys(err, "%s", file);
@@ -180,6 +202,12 @@ cw_spool_write(struct cw_spool *sp, struct cw_err *err)
 		/* Whoever writes counts on it: the turn must not succeed. */
 		(void)cw_err_set(err, CW_E_BUSY, "spool: waiting for the disk");
 		return cw_spool_wrote(sp, CW_E_BUSY, sp->failed ? NULL : err);
+	}
+	/* A read that met an I/O error has undone the turn behind our back. */
+	if (sp->dirty && !cw_db_in_transaction(sp->db)) {
+		(void)cw_err_set(err, CW_E_BUSY,
+		    "spool: a failed read has undone the turn");
+		return cw_spool_wrote(sp, CW_E_BUSY, err);
 	}
 	if (sp->dirty)
 		return CW_OK;
