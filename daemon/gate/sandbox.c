@@ -56,6 +56,7 @@ static const struct {
 	/* the channel and eventfds */
 	{ SCMP_SYS(read),	"frames from the supervisor, wake-ups" },
 	{ SCMP_SYS(write),	"frames to it, wake-ups" },
+	{ SCMP_SYS(writev),	"libc's last words before an abort" },
 	{ SCMP_SYS(pread64),	"our own size, from a file open before" },
 	{ SCMP_SYS(getpid),	"the library asks whether it was forked" },
 	/* memory */
@@ -86,8 +87,8 @@ static const struct {
 	{ SCMP_SYS(unlink),	EACCES,	"ipc:// files at the end; the next "
 	    "gate replaces them" },
 	{ SCMP_SYS(rmdir),	EACCES,	"likewise" },
-	{ SCMP_SYS(openat),	EACCES,	"libc looks for a terminal to say why "
-	    "it aborts, then takes stderr" },
+	{ SCMP_SYS(openat),	EACCES,	"malloc asks /proc about overcommitting "
+	    "when it first shrinks a thread's heap" },
 	{ SCMP_SYS(ioctl),	ENOTTY,	"stdio asks whether it is a terminal" },
 	{ SCMP_SYS(newfstatat),	EACCES,	"stdio asks for a block size" },
 };
