@@ -101,8 +101,11 @@ print(json.dumps(v) if isinstance(v, (dict, list)) else
 is_ready() {
 	[ "$(status ready)" = true ]
 }
+# alive PID - is it running, and not only waiting to be reaped?
 alive() {
-	kill -0 "$1" 2>/dev/null
+	case $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) in
+	""|Z|X) return 1 ;;
+	esac
 }
 
 # start - run the daemon on $TMP_DIR/config.yaml and wait until it is ready

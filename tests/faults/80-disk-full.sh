@@ -1,0 +1,119 @@
+#!/bin/sh
+# shellcheck disable=SC2119,SC2317  # functions with defaults, called by name
+# No room on the disk, no descriptors, no syslog: nothing accepted is lost,
+# and it comes back by itself.
+if [ -z "${CW_OWN_MOUNTS-}" ]; then
+	CW_OWN_MOUNTS=1
+	export CW_OWN_MOUNTS
+	for how in "-m" "-Urm"; do
+		if unshare $how true 2>/dev/null; then
+			exec unshare $how "$0" "$@"
+		fi
+	done
+	echo "skip disk full: this user may not make a mount namespace"
+	exit 77
+fi
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/../e2e/lib.sh"
+
+mkdir "$TMP_DIR/disk"
+if ! mount -t tmpfs -o size=12m none "$TMP_DIR/disk" 2>/dev/null; then
+	skip "disk full" "no tmpfs can be mounted here"
+	exit 77
+fi
+trap 'umount -l "$TMP_DIR/disk" 2>/dev/null; sweep' EXIT
+config "spool: {path: $TMP_DIR/disk/spool}
+workers: {count: 1, batch: 4}
+log: {to: syslog}"
+"$PYTHON" - <<'EOT' || FAILED=1
+import os, resource, sys
+sys.path.insert(0, os.environ["ROOT"] + "/tests/faults")
+from daemon import *
+check = Checks()
+d = Daemon().start()
+check("it starts without a syslog to write to", True)
+END = d.status()["endpoints"]["submit"]
+c = Client(END)
+filler = TMP + "/disk/filler"
+pool = [picture(i, (300, 300), "JPEG") for i in range(8)]
+n = 0
+
+
+def submit(k=1):
+    global n
+    ids = []
+    for _ in range(k):
+        ids.append("f%d" % n)
+        c.submit(pool[n % 8] + b"%d" % n + bytes(40000), id=ids[-1],
+                 explain="never")
+        n += 1
+    return ids
+
+
+def fill():
+    """Leave not a page."""
+    fd = os.open(filler, os.O_CREAT | os.O_WRONLY)
+    size = 1 << 20
+    while size >= 4096:
+        try:
+            os.write(fd, bytes(size))
+        except OSError:
+            size //= 2
+    os.close(fd)
+
+
+backs = []
+for round_ in range(3):
+    submit(20)
+    c.until(lambda: len(c.accepted) + len(c.busy) > 4 + 20 * round_, 10)
+    fill()
+    late = submit(20)
+    c.until(lambda: all(i in c.accepted or i in c.busy or i in c.verdicts
+                        for i in late), 20)
+    check("round %d: a full disk is BUSY" % round_,
+          any(i in c.busy for i in late),
+          [k for k, _ in c.answers[-5:]])
+    check("round %d: it lives" % round_, d.proc.poll() is None)
+    os.unlink(filler)
+    began = time.monotonic()
+    back = False
+    while time.monotonic() - began < 10 and not back:
+        i = submit()[0]
+        c.until(lambda: i in c.accepted or i in c.busy, 1)
+        back = i in c.accepted
+        if not back:
+            time.sleep(0.05)
+    backs.append(time.monotonic() - began)
+    check("round %d: back in five seconds" % round_,
+          back and backs[-1] < 5, backs[-1])
+    accepted = set(c.accepted)
+    c.until(lambda: accepted <= set(c.verdicts), 30)
+    lost = accepted - set(c.verdicts)
+    check("round %d: nothing accepted is lost" % round_, not lost,
+          sorted(lost)[:5])
+    wrong = [v for v in c.verdicts.values() if v["decision"] == "error"]
+    check("round %d: no verdict is an error" % round_, not wrong, wrong[:1])
+
+# no descriptor for a new worker, nor for a control connection
+soft, hard = resource.prlimit(d.proc.pid, resource.RLIMIT_NOFILE)
+fds = len(os.listdir("/proc/%d/fd" % d.proc.pid))
+resource.prlimit(d.proc.pid, resource.RLIMIT_NOFILE, (fds, hard))
+for pid in d.children("worker"):
+    os.kill(pid, signal.SIGKILL)
+resource.prlimit(d.proc.pid, resource.RLIMIT_NOFILE, (max(fds - 1, 3), hard))
+held = submit(5)
+c.until(lambda: False, 0.7)
+check("no descriptors: it lives", d.proc.poll() is None)
+resource.prlimit(d.proc.pid, resource.RLIMIT_NOFILE, (soft, hard))
+began = time.monotonic()
+c.until(lambda: all(i in c.verdicts for i in held), 10)
+check("no descriptors: back in five seconds",
+      all(i in c.verdicts for i in held) and
+      time.monotonic() - began < 5.5, time.monotonic() - began)
+check("the daemon ends well", d.kill(signal.SIGTERM) == 0)
+figure("%d accepted over 3 full disks: 0 lost, back after %.0f ms at most" %
+       (len(c.accepted), max(backs) * 1e3))
+d.stop()
+check.done()
+EOT
+finish

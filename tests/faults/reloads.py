@@ -1,0 +1,107 @@
+"""reloads.py - SIGHUP every 50 ms under load, between two policy sets."""
+import threading
+
+from daemon import *  # noqa: F403
+
+check = Checks()
+SECONDS = 60 if LONG else 4
+POLICY = TMP + "/policies/one.yaml"
+TEXT = """schema: clipward.policy/1
+id: one
+version: %d
+title: %s
+templates: ["a photo of {}."]
+categories:
+%s
+neutral: [a dog, a cat, a house, a tree, a cup, a road, a chair, a hat]
+thresholds: {review: 0.55, block: 0.85}
+"""
+CATEGORY = """  - id: one.%s
+    title: T
+    severity: low
+    prompts: [%s]
+    reason: {code: X-1, text: T.}"""
+SETS = [TEXT % (1, "First", CATEGORY % ("a", "a red circle, a knife")),
+        TEXT % (2, "Second", "\n".join([
+            CATEGORY % ("b", "a green square"),
+            CATEGORY % ("c", "a blue bird, a boat, a gun")]))]
+PROMPTS = [{("one.a", "a red circle"), ("one.a", "a knife")},
+           {("one.b", "a green square"), ("one.c", "a blue bird"),
+            ("one.c", "a boat"), ("one.c", "a gun")}]
+
+
+def write(k):
+    with open(POLICY + ".new", "w") as f:
+        f.write(SETS[k])
+    os.rename(POLICY + ".new", POLICY)
+
+
+write(0)
+d = Daemon().start()
+c = Client(d.status()["endpoints"]["submit"])
+hashes = {}
+for k in (0, 1):
+    write(k)
+    d.proc.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    hashes[d.status()["policies"]["hash"]] = k
+check("two sets", len(hashes) == 2, hashes)
+
+pool = [picture(i, form="JPEG") for i in range(12)]
+n = 0
+
+
+def load(seconds, hup):
+    """Latencies of a steady stream; mixed-up verdicts in wrong."""
+    global n
+    times, sent, wrong, used, hups = [], {}, [], set(), 0
+    began = time.monotonic()
+    next_hup = began
+    k = 0
+    while time.monotonic() - began < seconds or sent:
+        now = time.monotonic()
+        if now - began > seconds + 20:
+            break
+        if hup and now >= next_hup and now - began < seconds:
+            write(k)
+            k = 1 - k
+            d.proc.send_signal(signal.SIGHUP)
+            hups += 1
+            next_hup += 0.05
+        while len(sent) < 6 and now - began < seconds:
+            ident = "r%d" % n
+            sent[ident] = time.monotonic()
+            c.submit(pool[n % 12] + b"%d" % n, id=ident, explain="never")
+            n += 1
+        a = c.poll(0.005)
+        if not a or a[0] != "VERDICT":
+            c.answers.clear()
+            continue
+        v = a[1]
+        times.append(time.monotonic() - sent.pop(v["id"]))
+        which = hashes.get(v["policies"]["hash"])
+        used.add(which)
+        if which is None or {(s["category"], s["prompt"])
+                             for s in v.get("scores", [])} != PROMPTS[which]:
+            wrong.append(v)
+        c.answers.clear()
+        c.verdicts.clear()
+        c.parts.clear()
+    return sorted(times), wrong, len(sent), used, hups
+
+
+calm, wrong, lost, _, _ = load(2, False)
+check("in peace: as it must be", not wrong and not lost, (wrong[:1], lost))
+times, wrong, lost, used, hups = load(SECONDS, True)
+check("no verdict mixes two sets", not wrong, wrong[:1])
+check("none is lost", lost == 0, lost)
+check("both sets were used", used == {0, 1}, used)
+p = [t[int(len(t) * 0.99)] for t in (calm, times)]
+check("p99 stays", p[1] < p[0] * 1.2 + 0.1, p)
+s = d.status()
+figure("%d SIGHUPs (%d reloads), %d verdicts: 0 lost, 0 mixed; p99 %.0f ms, "
+       "in peace %.0f ms" % (hups, s["counters"]["reloads"], len(times),
+                             p[1] * 1e3, p[0] * 1e3))
+check("the daemon ends well", d.kill(signal.SIGTERM) == 0)
+d.stop()
+check.done()
