@@ -6,8 +6,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <syslog.h>
 #include <time.h>
+
+#include "base/syslog.h"
 
 static struct {
 	const char	*program;
@@ -54,7 +55,7 @@ cw_log_open(const char *program, enum cw_log_to to, enum cw_level most)
 	lg.most = most;
 	tzset();
 	if (to == CW_LOG_SYSLOG)
-		openlog(program, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+		cw_syslog_open(CW_SYSLOG_PATH, program);
 }
 
 void
@@ -76,7 +77,7 @@ emit(enum cw_level level, const char *line)
 		return;
 	}
 	if (lg.to == CW_LOG_SYSLOG) {
-		syslog((int)level, "%s", line);
+		(void)cw_syslog_send((int)level, line);
 		return;
 	}
 	clock_gettime(CLOCK_REALTIME, &ts);

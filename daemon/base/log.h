@@ -33,7 +33,7 @@ enum cw_log_to { CW_LOG_STDERR, CW_LOG_SYSLOG };
 typedef void cw_log_hook_fn(void *payload, enum cw_level level,
     const char *line);
 
-/* Open syslog now (LOG_NDELAY) so that it works after any sandbox. */
+/* Open the log now, so that it works after any sandbox; see syslog.h. */
 void cw_log_open(const char *program, enum cw_log_to to, enum cw_level most);
 /* Send lines to fn instead; NULL ends that. */
 void cw_log_hook(cw_log_hook_fn *fn, void *payload);
