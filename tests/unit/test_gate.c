@@ -1,0 +1,497 @@
+/*
+ * test_gate.c - the gate's parts: messages, routes, buffers, addresses, and a
+ * sandbox with every door shut.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "gate/endpoint.h"
+#include "gate/fifo.h"
+#include "gate/message.h"
+#include "gate/routes.h"
+#include "gate/sandbox.h"
+#include "gate/uplink.h"
+
+#define MAX_IMAGE	1000
+
+static struct cw_arena *arena;
+
+static int
+open_arena(void **state)
+{
+	(void)state;
+	return cw_arena_open(1 << 20, &arena, NULL);
+}
+
+static int
+close_arena(void **state)
+{
+	(void)state;
+	cw_arena_close(&arena);
+	return 0;
+}
+
+static void
+add_part(struct cw_multipart *m, const void *p, size_t n)
+{
+	if (m->n < CW_INPUT_PARTS)
+		m->part[m->n++] = (struct cw_bytes){ p, n };
+	m->total++;
+}
+
+static struct cw_multipart
+message(const char *const *frames, size_t n)
+{
+	struct cw_multipart m = { .user = "" };
+
+	for (size_t i = 0; i < n; i++)
+		add_part(&m, frames[i], strlen(frames[i]));
+	return m;
+}
+
+static void
+test_a_submit_is_read_whole(void **state)
+{
+	const char *frames[] = { "who", "", "CW1", "SUBMIT",
+	    "{\"id\":\"a\",\"context\":{\"text\":\"t\"}}", "image" };
+	struct cw_multipart m = message(frames, 6);
+	struct cw_message msg;
+	struct cw_err err;
+
+	(void)state;
+	assert_int_equal(cw_message_read(&m, true, MAX_IMAGE, arena, &msg,
+	    &err), CW_OK);
+	assert_true(msg.delimiter);
+	assert_memory_equal(msg.identity.p, "who", 3);
+	assert_int_equal(msg.request.verb, CW_V_SUBMIT);
+	assert_string_equal(msg.request.job.id, "a");
+	assert_string_equal(msg.request.job.text, "t");
+	assert_int_equal(msg.request.job.nimage, 5);
+	assert_int_equal(msg.request.client, ~0u);
+	cw_arena_reset(arena, 0);
+}
+
+static void
+test_a_broken_message_says_why_and_keeps_its_id(void **state)
+{
+	static const struct {
+		const char	*frames[6];
+		size_t		 n;
+		const char	*why, *id;
+	} cases[] = {
+		{ { "who" }, 1, "want CW1", "" },
+		{ { "who", "" }, 2, "want CW1", "" },
+		{ { "who", "CW9" }, 2, "\"CW9\"", "" },
+		{ { "who", "CW1" }, 2, "no verb", "" },
+		{ { "who", "CW1", "NOPE" }, 3, "verb \"NOPE\"", "" },
+		{ { "who", "CW1", "\x01\"x" }, 3, "verb \"??x\"", "" },
+		{ { "who", "CW1", "SUBMIT" }, 3, "without a header", "" },
+		{ { "who", "CW1", "SUBMIT", "{\"id\":\"a\"}" }, 4,
+		    "without an image", "a" },
+		{ { "who", "CW1", "SUBMIT", "{\"id\":\"a\"}", "" }, 5,
+		    "no bytes", "a" },
+		{ { "who", "CW1", "SUBMIT", "{\"id\":\"a\",\"x\":1}", "i" },
+		    5, "\"x\"", "a" },
+		{ { "who", "CW1", "SUBMIT", "{\"id\":\"a b\"}", "i" }, 5,
+		    "id is \"a b\"", "" },
+		{ { "who", "CW1", "SUBMIT", "{\"id\":\"a\",\"sha256\":\""
+		    "0000000000000000000000000000000000000000000000000000"
+		    "000000000000\"}", "i" }, 5, "sha256", "a" },
+		{ { "who", "CW1", "GET", "{}" }, 4, "without an id", "" },
+		{ { "who", "CW1", "GET", "{\"id\":\"a\"}", "i" }, 5,
+		    "frames", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(cases); i++) {
+		struct cw_multipart m = message(cases[i].frames, cases[i].n);
+		struct cw_message msg;
+		struct cw_err err;
+
+		if (cw_message_read(&m, true, MAX_IMAGE, arena, &msg, &err) !=
+		    CW_E_FORMAT)
+			fail_msg("case %zu was taken", i);
+		if (strstr(err.text, cases[i].why) == NULL)
+			fail_msg("case %zu: %s", i, err.text);
+		assert_string_equal(msg.id, cases[i].id);
+		assert_int_equal(msg.identity.n, 3);
+		cw_arena_reset(arena, 0);
+	}
+}
+
+static void
+test_an_image_over_the_limit_is_refused(void **state)
+{
+	static char image[MAX_IMAGE + 1];
+	const char *frames[] = { "who", "CW1", "SUBMIT", "{}" };
+	struct cw_multipart m = message(frames, 4);
+	struct cw_message msg;
+	struct cw_err err;
+
+	(void)state;
+	add_part(&m, image, MAX_IMAGE);
+	assert_int_equal(cw_message_read(&m, true, MAX_IMAGE, arena, &msg,
+	    &err), CW_OK);
+	assert_int_equal(strlen(msg.request.job.id), 32);
+	m.part[4].n++;
+	assert_int_equal(cw_message_read(&m, true, MAX_IMAGE, arena, &msg,
+	    &err), CW_E_LIMIT);
+	cw_arena_reset(arena, 0);
+}
+
+/* Flip each bit of a good message: an error, or a message that packs. */
+static void
+test_flipped_bits_never_crash(void **state)
+{
+	char frames[4][40] = { "CW1", "SUBMIT", "{\"id\":\"ab\",\"explain\":"
+	    "\"never\"}", "image" };
+	size_t taken = 0, refused = 0;
+
+	(void)state;
+	for (size_t f = 0; f < 3; f++)
+		for (size_t bit = 0; bit < 8 * strlen(frames[f]); bit++) {
+			const size_t len = strlen(frames[f]);
+			struct cw_multipart m = { .user = "" };
+			struct cw_message msg;
+			struct cw_pack w;
+			struct cw_err err;
+
+			frames[f][bit / 8] ^= (char)(1 << bit % 8);
+			for (size_t i = 0; i < 4; i++)
+				add_part(&m, frames[i], i == f ? len :
+				    strlen(frames[i]));
+			if (cw_message_read(&m, false, MAX_IMAGE, arena, &msg,
+			    &err) == CW_OK) {
+				cw_pack_init(&w, arena, 1024);
+				cw_request_pack(&msg.request, &w);
+				assert_true(cw_pack_ok(&w));
+				taken++;
+			} else
+				refused++;
+			frames[f][bit / 8] ^= (char)(1 << bit % 8);
+			cw_arena_reset(arena, 0);
+		}
+	assert_true(taken > 0 && refused > taken);
+}
+
+static void
+test_answers_are_json_whatever_is_in_them(void **state)
+{
+	(void)state;
+	assert_string_equal(cw_message_rejected(arena, "a", CW_E_FORMAT,
+	    "say \"x\\y\" \x01\xff"), "{\"id\":\"a\",\"code\":\"format\","
+	    "\"message\":\"say \\\"x\\\\y\\\" ??\"}");
+	assert_string_equal(cw_message_busy(arena, "", 250),
+	    "{\"id\":\"\",\"retry_after_ms\":250}");
+	cw_arena_reset(arena, 0);
+}
+
+static void
+test_routes_forget_who_was_silent_longest(void **state)
+{
+	struct cw_routes *t = cw_routes_open(4);
+	uint64_t number[6];
+	char name[2] = "a";
+
+	(void)state;
+	for (int i = 0; i < 4; i++, name[0]++)
+		number[i] = cw_routes_learn(t, name, 1)->number;
+	assert_int_equal(cw_routes_count(t), 4);
+	/* a speaks again, so b is the one to go */
+	assert_int_equal(cw_routes_learn(t, "a", 1)->number, number[0]);
+	number[4] = cw_routes_learn(t, name, 1)->number;
+	assert_null(cw_routes_find(t, number[1]));
+	assert_non_null(cw_routes_find(t, number[0]));
+	assert_memory_equal(cw_routes_find(t, number[4])->identity, "e", 1);
+	/* who comes back is a new route: old answers are not for it */
+	number[5] = cw_routes_learn(t, "b", 1)->number;
+	assert_true(number[5] != number[1]);
+	cw_routes_forget(t, cw_routes_find(t, number[5]));
+	assert_null(cw_routes_find(t, number[5]));
+	assert_null(cw_routes_find(t, 0));
+	assert_int_equal(cw_routes_count(t), 3);
+}
+
+static void
+test_many_routes_come_and_go(void **state)
+{
+	struct cw_routes *t = cw_routes_open(64);
+	uint64_t last[64] = { 0 };
+
+	(void)state;
+	for (uint32_t i = 0; i < 20000; i++) {
+		const uint32_t who = i * 2654435761u % 200;
+		struct cw_route *r = cw_routes_learn(t, &who, sizeof(who));
+
+		last[i % 64] = r->number;
+		if (i % 7 == 0)
+			cw_routes_forget(t, r);
+		assert_true(cw_routes_count(t) <= 64);
+	}
+	for (int i = 0; i < 64; i++) {
+		struct cw_route *r = cw_routes_find(t, last[i]);
+
+		assert_true(r == NULL || r->number == last[i]);
+	}
+}
+
+static void
+test_a_fifo_gives_back_what_was_put(void **state)
+{
+	const size_t room = 3 << 20;
+	uint8_t in = 0, out = 0;
+	struct cw_fifo f;
+	uint32_t x = 1;
+
+	(void)state;
+	assert_int_equal(cw_fifo_open(&f, room, NULL), CW_OK);
+	assert_null(cw_fifo_reserve(&f, room + 1));
+	for (int i = 0; i < 3000; i++) {
+		const size_t n = (x = x * 1103515245u + 12345u) >> 16;
+		uint8_t *p = cw_fifo_reserve(&f, n);
+
+		if (p != NULL) {
+			for (size_t k = 0; k < n; k++)
+				p[k] = in++;
+			cw_fifo_added(&f, n);
+		}
+		if (p == NULL || i % 3 == 0) {
+			size_t drop = cw_fifo_len(&f) * (1 + i % 4) / 4;
+			const uint8_t *q = cw_fifo_peek(&f);
+
+			for (size_t k = 0; k < drop; k += 997)
+				assert_int_equal(q[k], (uint8_t)(out + k));
+			out += (uint8_t)drop;
+			cw_fifo_drop(&f, drop);
+		}
+		assert_true(cw_fifo_len(&f) <= room);
+	}
+}
+
+static void
+test_frames_cross_an_uplink_in_pieces(void **state)
+{
+	static uint8_t body[300000];
+	struct cw_frame f = { .type = CW_F_GATE_REQUEST, .body = body,
+	    .len = sizeof(body) };
+	static struct cw_uplink a, b;
+	struct cw_frame got;
+	struct cw_err err;
+	int sv[2], n = 0;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	assert_int_equal(cw_uplink_open(&a, sv[0], 1 << 20, &err), CW_OK);
+	assert_int_equal(cw_uplink_open(&b, sv[1], 1 << 20, &err), CW_OK);
+	memset(body, 7, sizeof(body));
+	for (f.id = 0; cw_uplink_put(&a, &f); f.id++)
+		;
+	assert_int_equal(f.id, 3);	/* a fourth has no room */
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(cw_uplink_flush(&a, &err), CW_OK);
+		assert_int_equal(cw_uplink_fill(&b, &err), CW_OK);
+		while (cw_uplink_next(&b, &got, &err) == CW_OK) {
+			assert_int_equal(got.id, n++);
+			assert_int_equal(got.len, sizeof(body));
+			assert_memory_equal(got.body, body, sizeof(body));
+		}
+	}
+	assert_int_equal(n, 3);
+	assert_int_equal(cw_uplink_pending(&a), 0);
+	close(sv[0]);
+	assert_int_equal(cw_uplink_fill(&b, &err), CW_E_CLOSED);
+	close(sv[1]);
+}
+
+static void
+test_who_can_reach_an_endpoint(void **state)
+{
+	static const struct { const char *endpoint; bool local; } cases[] = {
+		{ "tcp://127.0.0.1:5771", true },
+		{ "tcp://127.9.9.9:*", true },
+		{ "tcp://[::1]:5771", true },
+		{ "tcp://lo:5771", true },
+		{ "ipc:///run/x.sock", true },
+		{ "tcp://0.0.0.0:5771", false },
+		{ "tcp://*:5771", false },
+		{ "tcp://[::]:5771", false },
+		{ "tcp://192.168.0.1:5771", false },
+		{ "tcp://localhost.example:5771", false },
+		{ "tcp://eth0:5771", false },
+		{ "pgm://127.0.0.1:1", false },
+		{ "tcp://127.0.0.1", false },
+		{ "", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(cases); i++)
+		if (cw_endpoint_local(cases[i].endpoint) != cases[i].local)
+			fail_msg("%s", cases[i].endpoint);
+}
+
+/* ---- the sandbox ---- */
+
+static long
+try_open(void)
+{
+	return syscall(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY);
+}
+
+static long
+try_create(void)
+{
+	return syscall(SYS_openat, AT_FDCWD, "/tmp/x", O_CREAT | O_WRONLY, 0);
+}
+
+static long
+try_execve(void)
+{
+	return syscall(SYS_execve, "/bin/true", NULL, NULL);
+}
+
+static long
+try_fork(void)
+{
+	const long pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+
+	if (pid == 0)
+		_exit(0);
+	return pid;
+}
+
+static long
+try_socket(void)
+{
+	return syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+}
+
+static long
+try_udp(void)
+{
+	return syscall(SYS_socket, AF_INET, SOCK_DGRAM, 0);
+}
+
+static long
+try_netlink(void)
+{
+	return syscall(SYS_socket, AF_NETLINK, SOCK_RAW, 0);
+}
+
+static long
+try_bind(void)
+{
+	const struct sockaddr sa = { .sa_family = AF_INET };
+
+	return syscall(SYS_bind, 3, &sa, sizeof(sa));
+}
+
+static long
+try_ptrace(void)
+{
+	return syscall(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0);
+}
+
+static long
+try_kill(void)
+{
+	return syscall(SYS_kill, getppid(), 0);
+}
+
+static long
+try_exec_memory(void)
+{
+	return syscall(SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static long
+try_dup(void)
+{
+	return syscall(SYS_fcntl, 2, F_DUPFD, 10);
+}
+
+/* What became of it: 0 shut, 1 open, -1 the sandbox itself failed. */
+static int
+attempt(long (*door)(void), bool connects)
+{
+	const pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		struct cw_err err;
+
+		if (cw_gate_sandbox(connects, &err) != CW_OK)
+			_exit(3);
+		_exit(door() == -1 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status) == SIGSYS ? 0 : -1;
+	return WEXITSTATUS(status) == 3 ? -1 : WEXITSTATUS(status);
+}
+
+static void
+test_the_sandbox_shuts_every_door(void **state)
+{
+	static const struct {
+		const char	*what;
+		long		(*door)(void);
+	} doors[] = {
+		{ "open", try_open }, { "create", try_create },
+		{ "execve", try_execve }, { "fork", try_fork },
+		{ "udp", try_udp }, { "netlink", try_netlink },
+		{ "bind", try_bind }, { "ptrace", try_ptrace },
+		{ "kill", try_kill }, { "exec memory", try_exec_memory },
+		{ "dup", try_dup },
+	};
+
+	(void)state;
+#if defined(__SANITIZE_ADDRESS__)
+	skip();		/* its own list is longer */
+#endif
+	for (size_t i = 0; i < CW_COUNT(doors); i++) {
+		if (attempt(doors[i].door, false) != 0)
+			fail_msg("%s", doors[i].what);
+		if (attempt(doors[i].door, true) != 0)
+			fail_msg("%s, with pull_connect", doors[i].what);
+	}
+	assert_int_equal(attempt(try_socket, false), 0);
+	assert_int_equal(attempt(try_socket, true), 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_submit_is_read_whole),
+		cmocka_unit_test(
+		    test_a_broken_message_says_why_and_keeps_its_id),
+		cmocka_unit_test(test_an_image_over_the_limit_is_refused),
+		cmocka_unit_test(test_flipped_bits_never_crash),
+		cmocka_unit_test(test_answers_are_json_whatever_is_in_them),
+		cmocka_unit_test(test_routes_forget_who_was_silent_longest),
+		cmocka_unit_test(test_many_routes_come_and_go),
+		cmocka_unit_test(test_a_fifo_gives_back_what_was_put),
+		cmocka_unit_test(test_frames_cross_an_uplink_in_pieces),
+		cmocka_unit_test(test_who_can_reach_an_endpoint),
+		cmocka_unit_test(test_the_sandbox_shuts_every_door),
+	};
+
+	return cmocka_run_group_tests_name("gate", tests, open_arena,
+	    close_arena);
+}
