@@ -115,25 +115,33 @@ prepare_process(void)
 
 /* ---- detaching ---- */
 
-/* In the parent: wait until the daemon serves or has ended. */
+/*
+ * In the parent: the daemon says a NUL when it serves, or why it will not;
+ * its exit code becomes ours.
+ */
 static _Noreturn void
 await_child(pid_t pid, int fd)
 {
+	char why[CW_ERR_MAX + 1];
+	struct cw_err err;
 	int status;
-	char byte;
-	ssize_t n;
 
-	do
-		n = read(fd, &byte, 1);
-	while (n == -1 && errno == EINTR);
-	if (n == 1)
-		_exit(0);
+	if (cw_read_full(fd, why, 1, &err) == CW_OK) {
+		ssize_t n = 0;
+
+		if (why[0] != '\0')
+			n = read(fd, why + 1, sizeof(why) - 2);
+		why[n < 0 ? 1 : n + 1] = '\0';
+		if (why[0] == '\0')
+			_exit(0);
+		fprintf(stderr, "clipwardd: %s\n", why);
+	}
 	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
 		continue;
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_OSERR);
 }
 
-/* Go to the background; stderr stays until the daemon serves. */
+/* Go to the background, away from the terminal; *told goes to the parent. */
 static enum cw_status
 detach(int *told, struct cw_err *err)
 {
@@ -149,26 +157,29 @@ detach(int *told, struct cw_err *err)
 		await_child(pid, fds[0]);
 	}
 	cw_close(&fds[0]);
-	if (setsid() == -1)
-		return cw_err_sys(err, "setsid");
 	*told = fds[1];
+	if (setsid() == -1 || freopen("/dev/null", "r", stdin) == NULL ||
+	    freopen("/dev/null", "w", stdout) == NULL ||
+	    freopen("/dev/null", "w", stderr) == NULL)
+		return cw_err_sys(err, "detach");
 	return CW_OK;
 }
 
-/* The daemon serves: let the parent go, and the terminal. */
+static void
+tell_parent(int *told, const void *what, size_t n)
+{
+	struct cw_err err;
+
+	if (*told != -1 && cw_write_full(*told, what, n, &err) != CW_OK)
+		cw_log(CW_LOG_NOTICE, "who started us has gone");
+	cw_close(told);
+}
+
+/* The daemon serves: let the parent go. */
 static void
 serving(void *payload)
 {
-	int *told = payload;
-
-	if (*told == -1)
-		return;
-	if (write(*told, "", 1) != 1 ||
-	    freopen("/dev/null", "r", stdin) == NULL ||
-	    freopen("/dev/null", "w", stdout) == NULL ||
-	    freopen("/dev/null", "w", stderr) == NULL)
-		cw_log(CW_LOG_WARNING, "still holds the terminal");
-	cw_close(told);
+	tell_parent(payload, "", 1);
 }
 
 static int
@@ -178,16 +189,15 @@ run(const struct options *o, const struct cw_config *cfg, struct cw_arena *a)
 	    (enum cw_level)cfg->log.level;
 	const bool stay = o->foreground || getenv("NOTIFY_SOCKET") != NULL;
 	struct cw_err err = { "" };
-	int told = -1, code;
+	int told = -1, code = EXIT_OSERR;
 
 	cw_log_open("clipwardd", o->foreground ? CW_LOG_STDERR :
 	    (enum cw_log_to)cfg->log.to, level);
-	if (!stay && detach(&told, &err) != CW_OK) {
-		fprintf(stderr, "clipwardd: %s\n", err.text);
-		return EXIT_OSERR;
-	}
-	code = cw_supervisor_run(cfg, a, serving, &told, &err);
-	if (err.text[0] != '\0' && !o->foreground)
+	if (stay || detach(&told, &err) == CW_OK)
+		code = cw_supervisor_run(cfg, a, serving, &told, &err);
+	if (err.text[0] != '\0' && told != -1)
+		tell_parent(&told, err.text, strlen(err.text));
+	else if (err.text[0] != '\0' && !o->foreground)
 		fprintf(stderr, "clipwardd: %s\n", err.text);
 	return code;
 }
