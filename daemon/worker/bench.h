@@ -18,9 +18,9 @@
  *	 "kernel":"openblas","batch":8,"threads":1}
  *
  * ms of one batch, medians; images_per_s from the same median.  With explain,
- * also "explain": per-image ms of keeping the traces (fastest pass with less
- * fastest without) and of one margin map against 20 neutral prompts, and
- * their share of encoding one image.
+ * also "explain": per-image ms of keeping the traces (CPU time of the fastest
+ * pass with, less the fastest without) and of one margin map against 20
+ * neutral prompts, and their share of encoding one image.
  */
 CW_MUST_USE enum cw_status cw_bench_answer(struct cw_worker *w,
     const struct cw_frame *f, struct cw_err *err);
