@@ -24,21 +24,39 @@ cw_tap_call(const struct cw_tap *tap, const char *name, int at,
 	tap->fn(tap->payload, name, v, rows, cols);
 }
 
-enum cw_status
-cw_run_make(struct cw_run *r, const struct cw_encoder_weights *e, int wide)
+/* Floats of a row of r->wide. */
+static size_t
+wide_floats(const struct cw_encoder_weights *e, int wide)
 {
-	const size_t rows = (size_t)r->B * (size_t)r->T;
-	const size_t W = (size_t)e->W;
-	size_t w = 4 * W;
+	size_t w = 4 * (size_t)e->W;
 
 	if (w < (size_t)e->hidden)
 		w = (size_t)e->hidden;
-	if (w < (size_t)wide)
-		w = (size_t)wide;
+	return w < (size_t)wide ? (size_t)wide : w;
+}
+
+size_t
+cw_run_bytes(const struct cw_encoder_weights *e, int rows, int longest,
+    int wide)
+{
+	const size_t n = (size_t)rows, T = (size_t)longest, W = (size_t)e->W;
+
+	/* As much again as wide, and x, for packed activations. */
+	return sizeof(float) * (n * (3 * W + 2 * wide_floats(e, wide)) +
+	    T * T + T * 2 * W) + (1u << 20);
+}
+
+enum cw_status
+cw_run_make(struct cw_run *r, const struct cw_encoder_weights *e, int wide)
+{
+	const size_t rows = (size_t)r->rows, T = (size_t)r->longest;
+	const size_t W = (size_t)e->W;
+
 	r->x = cw_arena_floats(r->scratch, rows * W);
 	r->norm = cw_arena_floats(r->scratch, rows * W);
-	r->wide = cw_arena_floats(r->scratch, rows * w);
-	r->att = cw_arena_floats(r->scratch, (size_t)r->T * (size_t)r->T);
+	r->wide = cw_arena_floats(r->scratch, rows * wide_floats(e, wide));
+	r->att = cw_arena_floats(r->scratch, T * T);
+	r->kv = cw_arena_floats(r->scratch, T * 2 * W);
 	return cw_arena_overflowed(r->scratch) ? CW_E_LIMIT : CW_OK;
 }
 
@@ -63,15 +81,15 @@ cw_trace_make(struct cw_trace *t, const struct cw_encoder_weights *e, int T,
 	return cw_arena_overflowed(keep) ? CW_E_LIMIT : CW_OK;
 }
 
-/* Keep the values of layer k of sequence s, v is [T] rows 3W apart. */
+/* Keep the values of layer k of a sequence, v is [T] rows ld apart. */
 static void
-keep_values(struct cw_trace *t, int k, const float *v)
+keep_values(struct cw_trace *t, int k, const float *v, size_t ld)
 {
 	const size_t W = (size_t)t->W;
 
 	for (int j = 0; j < t->T; j++)
 		memcpy(t->v + ((size_t)k * (size_t)t->T + (size_t)j) * W,
-		    v + (size_t)j * 3 * W, W * sizeof(float));
+		    v + (size_t)j * ld, W * sizeof(float));
 }
 
 /* Add a head's probabilities, rows first .. first+n-1, to the head mean. */
@@ -85,64 +103,87 @@ add_mean(struct cw_trace *t, int l, int first, int n, const float *p)
 		m[i] += p[i] / (float)t->H;
 }
 
+/* Where q, k and v of all rows lie; k before v. */
+struct qkv {
+	const float	*q, *kv;
+	int		 ldq, ld;
+};
+
+/* k and v of a sequence's tokens: where they lie, or gathered. */
+static const float *
+keys_of(const struct cw_seq *s, const struct cw_run *r, size_t W,
+    const struct qkv *at, int *ld)
+{
+	const size_t each = 2 * W * sizeof(float), from = (size_t)at->ld;
+
+	if (s->nshared == 0) {
+		*ld = at->ld;
+		return at->kv + (size_t)s->at * from;
+	}
+	for (int i = 0; i < s->n; i++)
+		memcpy(r->kv + (size_t)i * 2 * W, at->kv + from * (size_t)
+		    (i < s->nshared ? s->shared[i] : s->at + i - s->nshared),
+		    each);
+	*ld = 2 * (int)W;
+	return r->kv;
+}
+
 /*
- * softmax(scale q k') v of every head.  q, k and v lie side by side in rows
- * of 3W in r->wide; n query rows of each sequence, from row first on, give n
- * rows of mix [B*n][W].
+ * softmax(scale q k') v of every head, of n tokens of sequence s from token
+ * `first` on; q is the first one's row, mix [n][W] where they go.
  */
 static void
-attention(const struct cw_encoder_weights *e, int l, int first, int n,
-    const struct cw_run *r, float *mix)
+attend(const struct cw_encoder_weights *e, int l, int s, int first, int n,
+    const struct cw_run *r, const struct qkv *at, const float *q, float *mix)
 {
-	const int W = e->W, T = r->T, D = W / e->H;
-	const size_t seq = (size_t)T * 3 * (size_t)W;
+	const int W = e->W, T = r->seq[s].n, D = W / e->H;
 	const int k = l - e->L;			/* counted from the end */
+	struct cw_trace *t = r->traces != NULL ? &r->traces[s] : NULL;
+	const float *kv;
+	int ld;
 
-	for (int s = 0; s < r->B; s++) {
-		const float *qkv = r->wide + (size_t)s * seq;
-		struct cw_trace *t = r->traces != NULL ? &r->traces[s] : NULL;
-
+	kv = keys_of(&r->seq[s], r, (size_t)W, at, &ld);
+	if (t != NULL && t->Lk + k >= 0)
+		keep_values(t, t->Lk + k, kv + W, (size_t)ld);
+	for (int h = 0; h < e->H; h++) {
+		cw_gemm_bt(n, T, D, e->scale, q + h * D, at->ldq, kv + h * D,
+		    ld, r->att, T);
+		cw_softmax_rows(r->att, n, T, T, r->causal ? first : -1);
+		cw_gemm(n, D, T, 1, r->att, T, kv + W + h * D, ld,
+		    mix + h * D, W);
 		if (t != NULL && t->Lk + k >= 0)
-			keep_values(t, t->Lk + k, qkv + 2 * W);
-		for (int h = 0; h < e->H; h++) {
-			const float *q = qkv + (size_t)first * 3 * (size_t)W +
-			    h * D;
-			float *out = mix + (size_t)s * (size_t)n * (size_t)W +
-			    h * D;
-
-			cw_gemm_bt(n, T, D, e->scale, q, 3 * W,
-			    qkv + W + h * D, 3 * W, r->att, T);
-			cw_softmax_rows(r->att, n, T, T,
-			    r->causal ? first : -1);
-			cw_gemm(n, D, T, 1, r->att, T, qkv + 2 * W + h * D,
-			    3 * W, out, W);
-			if (t != NULL && t->Lk + k >= 0)
-				memcpy(t->att + ((size_t)(t->Lk + k) *
-				    (size_t)e->H + (size_t)h) * (size_t)T,
-				    r->att + (size_t)(r->read - first) *
-				    (size_t)T, (size_t)T * sizeof(float));
-			if (t != NULL && t->mean_att != NULL)
-				add_mean(t, l, first, n, r->att);
-			if (s == 0)
-				cw_tap_call(r->tap, "attention",
-				    l * e->H + h, r->att, n, T);
-		}
+			memcpy(t->att + ((size_t)(t->Lk + k) * (size_t)e->H +
+			    (size_t)h) * (size_t)T, r->att +
+			    (size_t)(r->seq[s].read - first) * (size_t)T,
+			    (size_t)T * sizeof(float));
+		if (t != NULL && t->mean_att != NULL)
+			add_mean(t, l, first, n, r->att);
+		if (s == 0)
+			cw_tap_call(r->tap, "attention", l * e->H + h,
+			    r->att, n, T);
 	}
 }
 
-/* mlp = x of the read row (after) - x before, where it was put aside. */
-static void
-keep_mlp(const struct cw_run *r, int W, int k, bool before)
+static int
+read_row(const struct cw_seq *s)
 {
-	for (int s = 0; s < r->B && r->traces != NULL; s++) {
+	return s->at + s->read - s->nshared;
+}
+
+/* Put aside x of the read row, or what was added to it since: the MLP's. */
+static void
+keep_mlp(const struct cw_run *r, int W, int l, int L, bool before)
+{
+	for (int s = 0; s < r->nseq && r->traces != NULL; s++) {
 		struct cw_trace *t = &r->traces[s];
-		const float *x = r->x + ((size_t)s * (size_t)r->T +
-		    (size_t)r->read) * (size_t)W;
+		const int k = t->Lk + l - L, row = l == L - 1 ? s :
+		    read_row(&r->seq[s]);
+		const float *x = r->x + (size_t)row * (size_t)W;
 		float *m;
 
-		if (t->Lk + k < 0)
+		if (k < 0)
 			continue;
-		m = t->mlp + (size_t)(t->Lk + k) * (size_t)W;
+		m = t->mlp + (size_t)k * (size_t)W;
 		for (int i = 0; i < W; i++)
 			m[i] = before ? x[i] : x[i] - m[i];
 	}
@@ -152,49 +193,81 @@ keep_mlp(const struct cw_run *r, int W, int k, bool before)
 static void
 keep_rest(const struct cw_run *r, int W, int k)
 {
-	for (int s = 0; s < r->B && r->traces != NULL; s++)
+	for (int s = 0; s < r->nseq && r->traces != NULL; s++)
 		if (r->traces[s].Lk + k == 0)
-			memcpy(r->traces[s].rest, r->x + ((size_t)s *
-			    (size_t)r->T + (size_t)r->read) * (size_t)W,
+			memcpy(r->traces[s].rest, r->x +
+			    (size_t)read_row(&r->seq[s]) * (size_t)W,
 			    (size_t)W * sizeof(float));
+}
+
+/* The rows that leave the tower to the front: [nseq][W]. */
+static void
+gather_read(const struct cw_run *r, float *rows, size_t W)
+{
+	for (int s = 0; s < r->nseq; s++)
+		memmove(rows + (size_t)s * W, rows +
+		    (size_t)read_row(&r->seq[s]) * W, W * sizeof(float));
+}
+
+/* Attention of every row, to mix [rows][W]. */
+static void
+mix_all(const struct cw_encoder_weights *e, int l, const struct cw_run *r,
+    float *mix)
+{
+	const size_t W = (size_t)e->W;
+	const struct qkv at = { r->wide, r->wide + W, 3 * e->W, 3 * e->W };
+
+	cw_linear_apply(&e->block[l].qkv, r->rows, r->norm, e->W, r->wide,
+	    at.ld, CW_ACT_NONE, NULL, r->scratch);
+	for (int s = 0; s < r->nseq; s++) {
+		const struct cw_seq *q = &r->seq[s];
+
+		attend(e, l, s, q->nshared, q->n - q->nshared, r, &at,
+		    at.q + (size_t)q->at * 3 * W, mix + (size_t)q->at * W);
+	}
+}
+
+/* Attention of the rows that leave the tower, to mix [nseq][W], and their x. */
+static void
+mix_read(const struct cw_encoder_weights *e, int l, const struct cw_run *r,
+    float *mix)
+{
+	const size_t W = (size_t)e->W;
+	float *q = r->wide + (size_t)r->rows * 2 * W;
+	const struct qkv at = { q, r->wide, e->W, 2 * e->W };
+
+	cw_linear_apply(&e->block[l].kv, r->rows, r->norm, e->W, r->wide,
+	    at.ld, CW_ACT_NONE, NULL, r->scratch);
+	gather_read(r, r->norm, W);
+	gather_read(r, r->x, W);
+	cw_linear_apply(&e->block[l].q, r->nseq, r->norm, e->W, q, at.ldq,
+	    CW_ACT_NONE, NULL, r->scratch);
+	for (int s = 0; s < r->nseq; s++)
+		attend(e, l, s, r->seq[s].read, 1, r, &at, q + (size_t)s * W,
+		    mix + (size_t)s * W);
 }
 
 static void
 block_run(const struct cw_encoder_weights *e, int l, const struct cw_run *r)
 {
 	const struct cw_block_weights *b = &e->block[l];
-	const int W = e->W, T = r->T, rows = r->B * T, k = l - e->L;
-	const bool last = l == e->L - 1;
-	/* The rows that go on: every one, or one of T. */
-	const int first = last ? r->read : 0, n = last ? 1 : T;
-	const int ld = last ? T * W : W, out = r->B * n;
-	const size_t skip = (size_t)first * (size_t)W;
-	float *x = r->x + skip, *wide = r->wide;
-	float *mix = wide + (size_t)rows * 3 * (size_t)W;
+	const int W = e->W, last = l == e->L - 1;
+	const int n = last ? r->nseq : r->rows;	/* rows that go on */
+	float *x = r->x, *mix = r->wide + (size_t)r->rows * 3 * (size_t)W;
 
-	keep_rest(r, W, k);
-	cw_layernorm(r->x, rows, W, W, b->ln1.w, b->ln1.b, e->eps, r->norm,
+	keep_rest(r, W, l - e->L);
+	cw_layernorm(x, r->rows, W, W, b->ln1.w, b->ln1.b, e->eps, r->norm,
 	    W);
-	if (last) {
-		cw_linear_apply(&b->q, out, r->norm + skip, ld,
-		    wide + 3 * skip, 3 * ld, CW_ACT_NONE, NULL, r->scratch);
-		cw_linear_apply(&b->kv, rows, r->norm, W, wide + W, 3 * W,
-		    CW_ACT_NONE, NULL, r->scratch);
-	} else {
-		cw_linear_apply(&b->qkv, rows, r->norm, W, wide, 3 * W,
-		    CW_ACT_NONE, NULL, r->scratch);
-	}
-	attention(e, l, first, n, r, mix);
-	cw_linear_apply(&b->out, out, mix, W, x, ld, CW_ACT_NONE, x,
-	    r->scratch);
+	(last ? mix_read : mix_all)(e, l, r, mix);
+	cw_linear_apply(&b->out, n, mix, W, x, W, CW_ACT_NONE, x, r->scratch);
 
-	keep_mlp(r, W, k, true);
-	cw_layernorm(x, out, W, ld, b->ln2.w, b->ln2.b, e->eps, r->norm, W);
-	cw_linear_apply(&b->up, out, r->norm, W, wide, e->hidden, e->act, NULL,
+	keep_mlp(r, W, l, e->L, true);
+	cw_layernorm(x, n, W, W, b->ln2.w, b->ln2.b, e->eps, r->norm, W);
+	cw_linear_apply(&b->up, n, r->norm, W, r->wide, e->hidden, e->act,
+	    NULL, r->scratch);
+	cw_linear_apply(&b->down, n, r->wide, e->hidden, x, W, CW_ACT_NONE, x,
 	    r->scratch);
-	cw_linear_apply(&b->down, out, wide, e->hidden, x, ld, CW_ACT_NONE, x,
-	    r->scratch);
-	keep_mlp(r, W, k, false);
+	keep_mlp(r, W, l, e->L, false);
 }
 
 void
@@ -202,7 +275,8 @@ cw_encoder_run(const struct cw_encoder_weights *e, const struct cw_run *r)
 {
 	for (int l = 0; l < e->L; l++) {
 		block_run(e, l, r);
-		cw_tap_call(r->tap, "layer", l, r->x, r->B * r->T, e->W);
+		cw_tap_call(r->tap, "layer", l, r->x,
+		    l == e->L - 1 ? r->nseq : r->rows, e->W);
 	}
 }
 
@@ -239,21 +313,23 @@ inv_sigma(const float *z, int W, float eps)
 enum cw_status
 cw_encoder_finish(const struct cw_encoder_weights *e,
     const struct cw_norm *final, const struct cw_linear *proj,
-    const struct cw_run *r, float *embed, float *norm, struct cw_err *err)
+    const struct cw_run *r, float *embed, float *norm, int *bad,
+    struct cw_err *err)
 {
 	const int W = e->W, E = proj->out;
-	const float *z = r->x + (size_t)r->read * (size_t)W;
+	const float *z = r->x;
 	enum cw_status st;
 	float len = 0;
 
-	cw_layernorm(z, r->B, W, r->T * W, final->w, final->b, e->eps,
-	    r->norm, W);
-	cw_linear_apply(proj, r->B, r->norm, W, embed, E, CW_ACT_NONE, NULL,
-	    r->scratch);
+	cw_layernorm(z, r->nseq, W, W, final->w, final->b, e->eps, r->norm,
+	    W);
+	cw_linear_apply(proj, r->nseq, r->norm, W, embed, E, CW_ACT_NONE,
+	    NULL, r->scratch);
 	if (cw_arena_overflowed(r->scratch))
 		return cw_err_set(err, CW_E_LIMIT, "scratch is too small");
-	cw_tap_call(r->tap, "embed", -1, embed, r->B, E);
-	for (int s = 0; s < r->B; s++, z += (size_t)r->T * (size_t)W) {
+	cw_tap_call(r->tap, "embed", -1, embed, r->nseq, E);
+	for (int s = 0; s < r->nseq; s++, z += W) {
+		*bad = s;
 		if ((st = cw_unit(embed + (size_t)s * (size_t)E, E, &len,
 		    err)) != CW_OK)
 			return st;

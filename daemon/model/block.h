@@ -5,6 +5,13 @@
  *
  *	x += out(attention(ln1 x));  x += down(act(up(ln2 x)))
  *
+ * The rows of all sequences of a run lie one under the other and go through
+ * each matrix together; only attention knows which belong to which.  Causal
+ * sequences that begin alike share the rows of what they have in common:
+ *
+ *	a photo of a red | car .	rows 0 - 4 | 5 6
+ *	                 | cup .	(0 - 4)      7 8
+ *
  * Only one row of each sequence leaves the last block (the class token, the
  * end token), so there q, the attention output and the MLP are computed for
  * that row alone; k and v for all.
@@ -22,17 +29,28 @@ struct cw_tap {
 	void		*payload;
 };
 
-/* B sequences of T tokens on their way through a tower. */
+/* Token i lies in row shared[i] if i < nshared, else in row at + i - nshared. */
+struct cw_seq {
+	int		 n;		/* tokens */
+	int		 read;		/* token that leaves the tower */
+	int		 at;		/* its first own row */
+	int		 nshared;	/* first tokens, in others' rows */
+	const int	*shared;	/* [nshared] */
+};
+
+/* Sequences on their way through a tower. */
 struct cw_run {
-	int			 B, T;
-	int			 read;		/* row that leaves the tower */
+	int			 nseq, rows;	/* rows of all together */
+	int			 longest;	/* most tokens of a sequence */
+	const struct cw_seq	*seq;		/* [nseq] by ascending at */
 	bool			 causal;
-	float			*x;		/* [B*T][W] the residual stream */
-	float			*norm;		/* [B*T][W] */
-	float			*wide;		/* [B*T][wide], wide >= 4W, hidden */
-	float			*att;		/* [T][T] one head's rows */
+	float			*x;		/* [rows][W] the residual stream */
+	float			*norm;		/* [rows][W] */
+	float			*wide;		/* [rows][wide], wide >= 4W, hidden */
+	float			*att;		/* [longest][longest] one head's rows */
+	float			*kv;		/* [longest][2W] gathered */
 	struct cw_arena		*scratch;
-	struct cw_trace		*traces;	/* [B] or NULL */
+	struct cw_trace		*traces;	/* [nseq] or NULL */
 	const struct cw_tap	*tap;
 };
 
@@ -48,18 +66,23 @@ CW_MUST_USE enum cw_status cw_trace_make(struct cw_trace *t,
     const struct cw_encoder_weights *e, int T, int read, int keep_layers,
     bool rollout, struct cw_arena *keep);
 
-/* All blocks.  Afterwards only row `read` of each sequence of x is valid. */
+/* Bytes of those buffers, and what cw_linear_apply packs beside them. */
+size_t cw_run_bytes(const struct cw_encoder_weights *e, int rows, int longest,
+    int wide);
+
+/* All blocks.  Afterwards x is [nseq][W]: what leaves of each sequence. */
 void cw_encoder_run(const struct cw_encoder_weights *e,
     const struct cw_run *r);
 
 /*
- * Final norm and projection of row `read`: embed [B][E] unit length, norm [B]
- * may be NULL, the rest of the traces.  CW_E_NUMERIC, CW_E_LIMIT.
+ * Final norm and projection: embed [nseq][E] unit length, norm [nseq] may be
+ * NULL, the rest of the traces.  CW_E_LIMIT, CW_E_NUMERIC with the sequence at
+ * fault in *bad.
  */
 CW_MUST_USE enum cw_status cw_encoder_finish(
     const struct cw_encoder_weights *e, const struct cw_norm *final,
     const struct cw_linear *proj, const struct cw_run *r, float *embed,
-    float *norm, struct cw_err *err);
+    float *norm, int *bad, struct cw_err *err);
 
 /* Make v [n] unit length; *norm is |v|.  CW_E_NUMERIC when that fails. */
 CW_MUST_USE enum cw_status cw_unit(float *v, int n, float *norm,

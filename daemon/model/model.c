@@ -203,6 +203,18 @@ cw_model_token_text(const struct cw_model *m, int id, struct cw_arena *a)
 	return cw_tokenizer_text(&m->tokenizer, id, a);
 }
 
+/* Ids up to and with the end mark. */
+static int
+up_to_end(const struct cw_model *m, const int *ids, int n)
+{
+	int end = 0;
+
+	while (end < n && ids[end] != m->tokenizer.end)
+		end++;
+	CW_CHECK(end < n && end < m->config.context);
+	return end + 1;
+}
+
 enum cw_status
 cw_model_encode_text(const struct cw_model *m, const int *ids, int n,
     struct cw_arena *scratch, float *embed, struct cw_trace *trace,
@@ -213,16 +225,44 @@ cw_model_encode_text(const struct cw_model *m, const int *ids, int n,
 	    .keep = keep, .tap = &m->tap };
 	const size_t mark = cw_arena_mark(scratch);
 	enum cw_status st;
-	int end = 0;
+	int bad;
 
 	CW_CHECK_OBJ(m, CW_MODEL_MAGIC);
 	CW_CHECK(trace == NULL || (keep != NULL && keep != scratch));
-	while (end < n && ids[end] != m->tokenizer.end)
-		end++;
-	CW_CHECK(end < n && end < m->config.context);
-	st = cw_text_encode(&m->weights.text, ids, end + 1, &job, embed, err);
+	n = up_to_end(m, ids, n);
+	st = cw_text_encode(&m->weights.text, &ids, &n, 1, &job, embed, &bad,
+	    err);
 	cw_arena_release(scratch, mark);
 	return st;
+}
+
+enum cw_status
+cw_model_encode_texts(const struct cw_model *m, const int *const *ids,
+    const int *n, int count, struct cw_arena *scratch, float *embeds,
+    int *bad, struct cw_err *err)
+{
+	const struct cw_encode job = { .scratch = scratch, .tap = &m->tap };
+	const size_t mark = cw_arena_mark(scratch);
+	int *ends = cw_arena_zalloc(scratch, (size_t)count, sizeof(*ends));
+	enum cw_status st;
+
+	CW_CHECK_OBJ(m, CW_MODEL_MAGIC);
+	if (ends == NULL)
+		return cw_err_set(err, CW_E_LIMIT, "scratch is too small");
+	for (int i = 0; i < count; i++)
+		ends[i] = up_to_end(m, ids[i], n[i]);
+	st = cw_text_encode(&m->weights.text, ids, ends, count, &job, embeds,
+	    bad, err);
+	cw_arena_release(scratch, mark);
+	return st;
+}
+
+size_t
+cw_model_text_scratch_bytes(const struct cw_model *m, int count)
+{
+	CW_CHECK_OBJ(m, CW_MODEL_MAGIC);
+	return cw_text_scratch_bytes(&m->weights.text, count) +
+	    (size_t)count * sizeof(int) + CW_ARENA_ALIGN;
 }
 
 /* ---- images ---- */

@@ -122,6 +122,25 @@ CW_MUST_USE enum cw_status cw_model_encode_text(const struct cw_model *m,
     struct cw_trace *trace, int keep_layers, struct cw_arena *keep,
     struct cw_err *err);
 
+/*
+ * The same of many texts, far faster: what texts have in common at their
+ * beginning is computed once, and many read the weights together.  Each
+ * vector is the one that cw_model_encode_text gives, to rounding.
+ *
+ *	ids	[count] texts of n [count] ids, in any order, equal ones too.
+ *	embeds	[count][E] unit length, written on CW_OK.
+ *	bad	on CW_E_NUMERIC the index of the text at fault.
+ *	scratch	cw_model_text_scratch_bytes; released before return.
+ *
+ * CW_E_LIMIT when scratch is too small.
+ */
+CW_MUST_USE enum cw_status cw_model_encode_texts(const struct cw_model *m,
+    const int *const *ids, const int *n, int count, struct cw_arena *scratch,
+    float *embeds, int *bad, struct cw_err *err);
+
+/* Scratch bytes that cw_model_encode_texts needs for count texts. */
+size_t cw_model_text_scratch_bytes(const struct cw_model *m, int count);
+
 /* ---- images ---- */
 
 /*

@@ -29,9 +29,15 @@ CW_MUST_USE enum cw_status cw_resnet_encode(
     struct cw_err *err);
 size_t cw_resnet_scratch_bytes(const struct cw_resnet_weights *w, int B);
 
-/* ids [n], the last of them the end mark -> embed [E] */
+/*
+ * ids [count] of n [count], the last of each its end mark and no other before
+ * it -> embeds [count][E]; on CW_E_NUMERIC *bad is the text at fault.  A trace
+ * only of a single text.
+ */
 CW_MUST_USE enum cw_status cw_text_encode(const struct cw_text_weights *t,
-    const int *ids, int n, const struct cw_encode *job, float *embed,
+    const int *const *ids, const int *n, int count,
+    const struct cw_encode *job, float *embeds, int *bad,
     struct cw_err *err);
+size_t cw_text_scratch_bytes(const struct cw_text_weights *t, int count);
 
 #endif /* CW_TOWERS_H */

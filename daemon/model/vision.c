@@ -33,7 +33,7 @@ add_positions(const struct cw_vit_weights *v, const float *patches,
 {
 	const size_t W = (size_t)v->enc.W, n = (size_t)v->T * W;
 
-	for (size_t b = 0; b < (size_t)r->B; b++) {
+	for (size_t b = 0; b < (size_t)r->nseq; b++) {
 		float *x = r->x + b * n;
 
 		for (size_t i = 0; i < W; i++)
@@ -52,16 +52,8 @@ patch_floats(const struct cw_vit_weights *v)
 size_t
 cw_vit_scratch_bytes(const struct cw_vit_weights *v, int B)
 {
-	const size_t rows = (size_t)B * (size_t)v->T, W = (size_t)v->enc.W;
-	size_t wide = 4 * W;
-
-	if (wide < (size_t)v->enc.hidden)
-		wide = (size_t)v->enc.hidden;
-	if (wide < (size_t)patch_floats(v))
-		wide = (size_t)patch_floats(v);
-	/* x, norm, wide, att; as much again as wide for packed activations. */
-	return sizeof(float) * (rows * (3 * W + 2 * wide) +
-	    (size_t)v->T * (size_t)v->T) + (1u << 20);
+	return cw_run_bytes(&v->enc, B * v->T, v->T, patch_floats(v)) +
+	    (size_t)B * sizeof(struct cw_seq);
 }
 
 enum cw_status
@@ -70,9 +62,12 @@ cw_vit_encode(const struct cw_vit_weights *v, const float *pixels, int B,
     struct cw_err *err)
 {
 	const int W = v->enc.W;
-	struct cw_run r = { .B = B, .T = v->T, .read = 0,
+	struct cw_run r = { .nseq = B, .rows = B * v->T, .longest = v->T,
 	    .scratch = job->scratch, .traces = job->traces,
 	    .tap = job->tap };
+	struct cw_seq *seq = cw_arena_zalloc(r.scratch, (size_t)B,
+	    sizeof(*seq));
+	int bad;
 
 	for (int b = 0; b < B && job->traces != NULL; b++)
 		if (cw_trace_make(&job->traces[b], &v->enc, v->T, 0,
@@ -82,6 +77,10 @@ cw_vit_encode(const struct cw_vit_weights *v, const float *pixels, int B,
 			    "no room to keep an explanation");
 	if (cw_run_make(&r, &v->enc, patch_floats(v)) != CW_OK)
 		return cw_err_set(err, CW_E_LIMIT, "scratch is too small");
+	for (int b = 0; b < B; b++)
+		seq[b] = (struct cw_seq){ .n = v->T, .read = 0,
+		    .at = b * v->T };
+	r.seq = seq;
 
 	cut_patches(v, pixels, B, r.wide);
 	cw_linear_apply(&v->patch, B * v->G * v->G, r.wide, v->patch.in,
@@ -92,5 +91,5 @@ cw_vit_encode(const struct cw_vit_weights *v, const float *pixels, int B,
 	cw_tap_call(r.tap, "patch_embed", -1, r.x, B * v->T, W);
 	cw_encoder_run(&v->enc, &r);
 	return cw_encoder_finish(&v->enc, &v->post, &v->proj, &r, embed, norm,
-	    err);
+	    &bad, err);
 }
