@@ -73,56 +73,126 @@ make_unit(float *v, int n)
 	return CW_OK;
 }
 
-static enum cw_status
-add_template(const struct cw_model *m, const char *template,
-    const char *prompt, struct cw_arena *scratch, float *sum,
-    struct cw_err *err)
-{
-	const struct cw_model_info *info = cw_model_info(m);
-	const size_t mark = cw_arena_mark(scratch);
-	char *text = filled(template, prompt, scratch);
-	int *ids = cw_arena_zalloc(scratch, (size_t)info->text.tokens,
-	    sizeof(*ids));
-	float *vec = cw_arena_floats(scratch, (size_t)info->E);
-	enum cw_status st = CW_OK;
-	int n;
+/* Rows to encode, in one call: each prompt in each of its templates. */
+struct batch {
+	const struct cw_model *m;
+	const int	**ids;		/* [CW_BANK_TEXTS] of n */
+	int		*n;
+	size_t		*bank;		/* [CW_BANK_TEXTS] whose text it is */
+	int		 count;
+	float		*vec;		/* [CW_BANK_TEXTS][E] */
+	struct cw_arena	*scratch;
+	size_t		 mark;		/* emptied, scratch is used up to here */
+};
 
-	if (text == NULL || ids == NULL || vec == NULL)
-		st = cw_err_set(err, CW_E_LIMIT, "no room for a prompt");
-	if (st == CW_OK)
-		st = cw_model_tokenize(m, text, scratch, ids, &n, err);
-	if (st == CW_OK)
-		st = cw_model_encode_text(m, ids, n, scratch, vec, NULL, 0,
-		    NULL, err);
-	for (int i = 0; st == CW_OK && i < info->E; i++)
-		sum[i] += vec[i];
-	cw_arena_release(scratch, mark);
-	return st;
+static enum cw_status
+batch_make(struct batch *t, const struct cw_model *m,
+    struct cw_arena *scratch, struct cw_err *err)
+{
+	const size_t n = CW_BANK_TEXTS, E = (size_t)cw_model_info(m)->E;
+
+	*t = (struct batch){ .m = m, .scratch = scratch };
+	t->ids = cw_arena_zalloc(scratch, n, sizeof(*t->ids));
+	t->n = cw_arena_zalloc(scratch, n, sizeof(*t->n));
+	t->bank = cw_arena_zalloc(scratch, n, sizeof(*t->bank));
+	t->vec = cw_arena_floats(scratch, n * E);
+	t->mark = cw_arena_mark(scratch);
+	if (cw_arena_overflowed(scratch))
+		return cw_err_set(err, CW_E_LIMIT, "no room for prompts");
+	return CW_OK;
 }
 
 static enum cw_status
-encode_row(const struct cw_model *m, const struct place *at,
-    struct cw_arena *scratch, float *row, struct cw_err *err)
+blame(const struct place *at, enum cw_status st, const struct cw_err *why,
+    struct cw_err *err)
 {
-	const int E = cw_model_info(m)->E;
-	static const char *const bare[] = { PLACE };
-	const char *const *templates = at->policy->ntemplates > 0 ?
-	    (const char *const *)at->policy->templates : bare;
-	const size_t n = at->policy->ntemplates > 0 ?
-	    at->policy->ntemplates : 1;
-	struct cw_err why = { "" };
-	enum cw_status st = CW_OK;
+	return cw_err_set(err, st, "%s: prompt \"%.160s\": %s",
+	    at->category != NULL ? at->category->id : at->policy->id,
+	    at->prompt->text, why->text);
+}
 
-	memset(row, 0, (size_t)E * sizeof(*row));
-	for (size_t i = 0; i < n && st == CW_OK; i++)
-		st = add_template(m, templates[i], at->prompt->text, scratch,
-		    row, &why);
-	if (st == CW_OK && (st = make_unit(row, E)) != CW_OK)
-		cw_err_set(&why, st, "its vector is not finite");
+/* Encode what is in the batch, and add its vectors to their rows. */
+static enum cw_status
+batch_run(struct batch *t, struct cw_bank *b, const struct place *places,
+    struct cw_err *err)
+{
+	struct cw_err why = { "" };
+	enum cw_status st;
+	int bad = 0;
+
+	if (t->count == 0)
+		return CW_OK;
+	st = cw_model_encode_texts(t->m, t->ids, t->n, t->count, t->scratch,
+	    t->vec, &bad, &why);
 	if (st != CW_OK)
-		cw_err_set(err, st, "%s: prompt \"%.160s\": %s",
-		    at->category != NULL ? at->category->id : at->policy->id,
-		    at->prompt->text, why.text);
+		return blame(&places[t->bank[bad]], st, &why, err);
+	for (int i = 0; i < t->count; i++)
+		for (int k = 0; k < b->E; k++)
+			b->rows[t->bank[i] * (size_t)b->E + (size_t)k] +=
+			    t->vec[(size_t)i * (size_t)b->E + (size_t)k];
+	t->count = 0;
+	cw_arena_release(t->scratch, t->mark);
+	return CW_OK;
+}
+
+/* One more text, the template with the row's prompt. */
+static enum cw_status
+batch_add(struct batch *t, struct cw_bank *b, const struct place *places,
+    size_t bank, const char *template, struct cw_err *err)
+{
+	const size_t T = (size_t)cw_model_info(t->m)->text.tokens;
+	struct cw_err why = { "" };
+	enum cw_status st;
+	const char *text;
+	int *ids;
+
+	if (t->count == CW_BANK_TEXTS &&
+	    (st = batch_run(t, b, places, err)) != CW_OK)
+		return st;
+	text = filled(template, places[bank].prompt->text, t->scratch);
+	ids = cw_arena_zalloc(t->scratch, T, sizeof(*ids));
+	if (text == NULL || ids == NULL)
+		st = cw_err_set(&why, CW_E_LIMIT, "no room for it");
+	else
+		st = cw_model_tokenize(t->m, text, t->scratch, ids,
+		    &t->n[t->count], &why);
+	if (st != CW_OK)
+		return blame(&places[bank], st, &why, err);
+	t->ids[t->count] = ids;
+	t->bank[t->count++] = bank;
+	return CW_OK;
+}
+
+/* Rows of the n prompts in bank[], each the mean over its templates. */
+static enum cw_status
+encode_rows(struct cw_bank *b, const struct cw_model *m,
+    const struct place *places, const size_t *bank, size_t n,
+    struct cw_arena *scratch, struct cw_err *err)
+{
+	static const char *const bare[] = { PLACE };
+	const size_t mark = cw_arena_mark(scratch), E = (size_t)b->E;
+	struct cw_err why = { "its vector is not finite" };
+	struct batch t;
+	enum cw_status st;
+
+	st = batch_make(&t, m, scratch, err);
+	for (size_t i = 0; i < n && st == CW_OK; i++) {
+		const struct cw_policy *p = places[bank[i]].policy;
+		const char *const *templates = p->ntemplates > 0 ?
+		    (const char *const *)p->templates : bare;
+		const size_t each = p->ntemplates > 0 ? p->ntemplates : 1;
+
+		memset(b->rows + bank[i] * E, 0, E * sizeof(float));
+		for (size_t k = 0; k < each && st == CW_OK; k++)
+			st = batch_add(&t, b, places, bank[i], templates[k],
+			    err);
+	}
+	if (st == CW_OK)
+		st = batch_run(&t, b, places, err);
+	for (size_t i = 0; i < n && st == CW_OK; i++)
+		if ((st = make_unit(b->rows + bank[i] * E, b->E)) != CW_OK)
+			blame(&places[bank[i]], st, &why, err);
+	cw_arena_release(scratch, mark);
 	return st;
 }
 
@@ -163,6 +233,8 @@ fill_rows(struct cw_bank *b, const struct cw_model *m,
 	bool *have = cw_arena_zalloc(b->arena, n, sizeof(*have));
 	struct cw_bank_row *fresh = cw_arena_zalloc(b->arena, n,
 	    sizeof(*fresh));
+	const float **from = cw_arena_zalloc(b->arena, n, sizeof(*from));
+	size_t *todo = cw_arena_zalloc(b->arena, n, sizeof(*todo)), ntodo = 0;
 	enum cw_status st;
 
 	b->rows = cw_arena_floats(b->arena, n * E);
@@ -183,19 +255,20 @@ fill_rows(struct cw_bank *b, const struct cw_model *m,
 	}
 	for (size_t i = 0; i < n; i++)
 		places[i] = place_of(&b->set, i);
+	for (size_t i = 0; i < n; i++)
+		if (!have[i] && (from[i] = twin(b, places, i)) == NULL)
+			todo[ntodo++] = i;
+	if ((st = encode_rows(b, m, places, todo, ntodo, scratch, err)) !=
+	    CW_OK)
+		return st;
 	for (size_t i = 0; i < n; i++) {
 		float *row = b->rows + i * E;
-		const float *same;
 
-		if (have[i])
-			continue;
-		if ((same = twin(b, places, i)) != NULL)
-			memcpy(row, same, E * sizeof(*row));
-		else if ((st = encode_row(m, &places[i], scratch, row,
-		    err)) != CW_OK)
-			return st;
-		fresh[done->nrows++] = (struct cw_bank_row){ (uint32_t)i,
-			row };
+		if (from[i] != NULL)
+			memcpy(row, from[i], E * sizeof(*row));
+		if (!have[i])
+			fresh[done->nrows++] = (struct cw_bank_row){
+				(uint32_t)i, row };
 	}
 	done->rows = fresh;
 	done->embed = (uint32_t)E;

@@ -29,11 +29,15 @@ struct cw_bank {
 	struct cw_fold		**fold[2];	/* by side: [nprompts], or NULL */
 };
 
+/* Texts that are encoded in one call. */
+#define CW_BANK_TEXTS	1024
+
 /*
  * Make a bank from a POLICY frame's body: vectors that it brings are used as
  * they are, the others are encoded.
  *
- *	scratch	released again.
+ *	scratch	of cw_model_text_scratch_bytes for CW_BANK_TEXTS, and room
+ *		for those texts, ids and vectors; released again.
  *	done	what POLICY_DONE says; its rows are borrowed from the bank.
  *	out	owned: cw_bank_close; written only on CW_OK.
  *

@@ -50,7 +50,8 @@ open_arenas(struct cw_worker *w, struct cw_err *err)
 		{ &w->batch, BATCH_BYTES },
 		{ &w->picture, 2 * w->init.limits.decoded_bytes + BATCH_BYTES },
 		{ &w->scratch, SCRATCH_BYTES +
-		    cw_model_scratch_bytes(w->model, (int)batch) },
+		    cw_model_scratch_bytes(w->model, (int)batch) +
+		    cw_model_text_scratch_bytes(w->model, CW_BANK_TEXTS) },
 		{ &w->traces, trace_bytes(&w->info->text, 0, false) +
 		    (size_t)w->traced * trace_bytes(&w->info->image,
 		    w->keep_layers, true) },
