@@ -4,7 +4,7 @@ import threading
 from daemon import *  # noqa: F403
 
 check = Checks()
-SECONDS = 60 if LONG else 4
+SECONDS = 60 if LONG else 3
 POLICY = TMP + "/policies/one.yaml"
 TEXT = """schema: clipward.policy/1
 id: one
@@ -90,7 +90,7 @@ def load(seconds, hup):
     return sorted(times), wrong, len(sent), used, hups
 
 
-calm, wrong, lost, _, _ = load(2, False)
+calm, wrong, lost, _, _ = load(10 if LONG else 1.5, False)
 check("in peace: as it must be", not wrong and not lost, (wrong[:1], lost))
 times, wrong, lost, used, hups = load(SECONDS, True)
 check("no verdict mixes two sets", not wrong, wrong[:1])
