@@ -16,7 +16,7 @@ from PIL import Image
 
 import bpe
 from model import CONFIG, Clip
-from train import pixels
+from common import pixels
 
 
 class Engine:
@@ -43,11 +43,21 @@ class Engine:
             out = []
             for i in range(0, len(names), 500):
                 run = subprocess.run(command + names[i:i + 500], text=True,
-                                     stdout=subprocess.PIPE, check=False)
+                                     stdout=subprocess.PIPE,
+                                     stderr=subprocess.DEVNULL, check=False)
                 out += [json.loads(line) for line in run.stdout.splitlines()]
         if len(out) != len(pictures):
             raise RuntimeError(f"{len(out)} verdicts for {len(pictures)} pictures")
         return [self.unpack(v) for v in out]
+
+    def embed(self, picture):
+        """Unit vector of one picture."""
+        with tempfile.NamedTemporaryFile(suffix=".png") as f:
+            Image.fromarray(picture).save(f.name)
+            run = subprocess.run([self.command[0], "embed", "--model",
+                                  self.command[-1], "--image", f.name],
+                                 stdout=subprocess.PIPE, check=True)
+        return np.array(json.loads(run.stdout)["embedding"])
 
     @staticmethod
     def unpack(verdict):
@@ -62,21 +72,32 @@ class Engine:
                 "flags": verdict.get("flags", [])}
 
 
-class Torch:
-    """The same arithmetic in PyTorch, for watching a training and for parity."""
+def read_model(folder):
+    """The tensors of a float16 model.safetensors, as float32."""
+    with open(os.path.join(folder, "model.safetensors"), "rb") as f:
+        raw = f.read()
+    size = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8:8 + size])
+    header.pop("__metadata__", None)
+    out = {}
+    for name, info in header.items():
+        begin, end = (8 + size + o for o in info["data_offsets"])
+        array = np.frombuffer(raw[begin:end], "<f2").reshape(info["shape"])
+        out[name] = torch.from_numpy(array.astype(np.float32))
+    return out
 
-    def __init__(self, state=None, seed=None):
-        if state:
-            state = torch.load(state, map_location="cpu")
-            merges = [tuple(m) for m in state["merges"]]
-        else:
-            merges = [("a", "b</w>")]
-        self.tokenizer = bpe.Tokenizer(merges, CONFIG["context"])
-        torch.manual_seed(seed or 0)
-        self.model = Clip(state["config"] if state else CONFIG,
-                          len(self.tokenizer.vocab)).eval()
-        if state:
-            self.model.load_state_dict(state["average"], strict=False)
+
+class Torch:
+    """The same arithmetic in PyTorch, of a model directory or, without one, of
+    the same network with random weights."""
+
+    def __init__(self, folder=None, seed=0):
+        torch.manual_seed(seed)
+        self.tokenizer = (bpe.Tokenizer.load(folder, CONFIG["context"]) if folder
+                          else bpe.Tokenizer([], CONFIG["context"]))
+        self.model = Clip(CONFIG, len(self.tokenizer.vocab)).eval()
+        if folder:
+            self.model.load_state_dict(read_model(folder))
 
     @torch.no_grad()
     def texts(self, prompts, templates):

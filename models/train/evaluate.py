@@ -1,12 +1,13 @@
 """Print the figures of the starter model.
 
-usage: evaluate.py --cache DIR [--program build/clipward --model models/starter]
-                   [--torch STATE.pt] [--json FILE]
+usage: evaluate.py --cache DIR --model DIR [--program build/clipward]
+                   [--json FILE] [--failures FILE.png]
 
-With --program every number comes from the C engine's own verdicts; with --torch
-from PyTorch, without the localisation row. Beside each: chance, the same network
-with random weights, and a lookup of the nearest training picture at 14 x 14
-pixels. Pictures are of the two held-out styles only.
+With --program every number comes from the C engine's own verdicts, and its
+vectors are compared with PyTorch's; without, from PyTorch, and the localisation
+row is missing. Beside each: chance, the same network with random weights, and a
+lookup of the nearest training picture at 14 x 14 pixels. Pictures are of the two
+held-out styles only.
 """
 import argparse
 import json
@@ -15,12 +16,12 @@ import os
 import numpy as np
 import torch
 import yaml
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from captions import Bank, article
 from icons import HERE
 from scenes import PATCH, SIDE, Scenes
-from train import pixels
+from common import pixels
 
 HELD_OUT = ("openmoji", "fluent-emoji-flat")
 TEMPLATES = ["a photo of {}.", "a picture of {}.", "a drawing of {}."]
@@ -55,7 +56,7 @@ def ink_drawing(scenes, rng, k, i):
     """The drawing in lines of one colour on white."""
     ink = scenes.ink_colour(rng, k, np.full(3, 255.0))
     edge = Image.fromarray(np.asarray(scenes.planes["edge"][i]))
-    size = int(rng.integers(60, 96))
+    size = int(rng.integers(38, SIDE))
     edge = edge.resize((size, size), Image.BILINEAR)
     canvas = Image.new("RGB", (SIDE, SIDE), (255, 255, 255))
     at = int(rng.integers(0, SIDE - size + 1)), int(rng.integers(0, SIDE - size + 1))
@@ -121,7 +122,9 @@ class Lookup:
             for k in scenes.known:
                 for group in scenes.by_style[k].values():
                     for i in group:
-                        self.add(scenes.draw(rng, [k], True, True, [i])[0], k)
+                        picture = scenes.draw(rng, [k], True, True, [i])[0]
+                        self.add(picture, k)
+                        self.add(picture[:, ::-1], k)
         self.small, self.label = np.stack(self.small), np.array(self.label)
 
     def add(self, picture, k):
@@ -130,7 +133,7 @@ class Lookup:
 
     @staticmethod
     def shrink(picture):
-        return np.asarray(Image.fromarray(picture).resize((14, 14), Image.BOX),
+        return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize((14, 14), Image.BOX),
                           np.float32).ravel() / 255
 
     def distances(self, pictures):
@@ -247,17 +250,46 @@ class Figures:
                           "chance": area / count, "n": count}
 
 
+def parity(engine, model, pictures):
+    """The smallest cosine between the engine's and PyTorch's vectors."""
+    u = model.images(pictures).numpy()
+    return min(float(engine.embed(p) @ v) for p, v in zip(pictures, u))
+
+
+def draw_failures(figures, path, most=30, across=6):
+    """A sheet of held-out plain drawings that are taken for something else."""
+    wrong = []
+    for style in HELD_OUT:
+        scenes = Scenes(figures.cache, style)
+        pictures, truth = plain(scenes, np.random.default_rng(0))
+        for p, t, g in zip(pictures, truth, figures.guesses(pictures)):
+            if t != g:
+                wrong.append((p, figures.concepts[t], figures.concepts[g]))
+    step = max(1, len(wrong) // most)
+    wrong = wrong[::step][:most]
+    rows = -(-len(wrong) // across)
+    sheet = Image.new("RGB", (across * 112, rows * 92), (255, 255, 255))
+    pen = ImageDraw.Draw(sheet)
+    for i, (picture, truth, guess) in enumerate(wrong):
+        x, y = i % across * 112, i // across * 92
+        sheet.paste(Image.fromarray(picture), (x + 28, y + 2))
+        pen.text((x + 4, y + 62), truth, fill=(0, 110, 0))
+        pen.text((x + 4, y + 75), "> " + guess, fill=(190, 0, 0))
+    sheet.quantize(64).save(path, optimize=True)
+
+
 def main():
     from backends import Engine, Torch
     p = argparse.ArgumentParser()
     p.add_argument("--cache", required=True)
+    p.add_argument("--model", required=True)
     p.add_argument("--program")
-    p.add_argument("--model", default="models/starter")
-    p.add_argument("--torch")
     p.add_argument("--json")
+    p.add_argument("--failures")
     args = p.parse_args()
-    backend = (Torch(args.torch) if args.torch
-               else Engine(args.program, args.model))
+    torch.set_num_threads(1)
+    model = Torch(args.model)
+    backend = Engine(args.program, args.model) if args.program else model
     figures = Figures(args.cache, backend)
     random = Figures(args.cache, Torch(seed=5), lookup=False)
     table = {}
@@ -272,9 +304,16 @@ def main():
             print(f"| {row} | {style} | " + " | ".join(
                 "–" if c is None else f"{c:.3f}" for c in cells)
                 + f" | {v['n']} |", flush=True)
+    if args.program:
+        scenes = Scenes(args.cache, HELD_OUT[0])
+        some = plain(scenes, np.random.default_rng(0))[0][::8]
+        print("engine against PyTorch, smallest cosine of "
+              f"{len(some)} pictures: {parity(backend, model, some):.8f}")
+    if args.failures:
+        draw_failures(figures, args.failures)
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:
-            json.dump(table, f, indent=1)
+            json.dump(table, f, indent=1, default=float)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import bpe
-from train import MEAN, STD
+from common import MEAN, STD
 
 
 def write_safetensors(path, tensors):

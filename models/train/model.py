@@ -7,10 +7,15 @@ import torch.nn.functional as F
 from torch import nn
 
 CONFIG = {
-    "image": 96, "patch": 16, "width": 160, "layers": 6, "heads": 5,
+    "image": 56, "patch": 8, "width": 128, "layers": 6, "heads": 4,
     "embed": 128, "text_width": 128, "text_layers": 2, "text_heads": 4,
     "context": 32, "merges": 1200,
 }
+
+
+LOCAL = 4               # layers whose heads look at neighbours at first
+NEIGHBOURS = (((-1, 0), (1, 0), (0, -1), (0, 1)),
+              ((-1, -1), (-1, 1), (1, -1), (1, 1)))
 
 
 class Attention(nn.Module):
@@ -61,14 +66,32 @@ class Encoder(nn.Module):
                                     for _ in range(layers))
 
 
-def sines(grid, width):
-    """[grid * grid, width]: sines and cosines of row and column."""
-    quarter = width // 4
-    speed = 10.0 ** (-torch.arange(quarter) / quarter)
-    angle = torch.arange(grid)[:, None] * speed
-    one = torch.cat([angle.sin(), angle.cos()], 1)
+def speeds(n):
+    """n / 4 speeds whose cosines sum to nothing for every whole step but 0."""
+    return math.pi * (torch.arange(n // 4) + 0.5) / (n // 4)
+
+
+def sines(grid, n):
+    """[grid * grid, n]: sines and cosines of row and column, n / 4 of each."""
+    angle = torch.arange(grid)[:, None] * speeds(n)
+    one = torch.cat([angle.sin(), angle.cos()], 1) * math.sqrt(2)
     return torch.cat([one[:, None].expand(grid, grid, -1),
                       one[None].expand(grid, grid, -1)], 2).flatten(0, 1)
+
+
+def shift(n, rows, columns):
+    """[n, n]: turns the sines of a place into those of a neighbour."""
+    out = torch.zeros(n, n)
+    for half, by in enumerate((rows, columns)):
+        angle = by * speeds(n)
+        q = n // 4
+        at = half * 2 * q
+        sin, cos = torch.diag(angle.sin()), torch.diag(angle.cos())
+        out[at:at + q, at:at + q] = cos
+        out[at:at + q, at + q:at + 2 * q] = sin
+        out[at + q:at + 2 * q, at:at + q] = -sin
+        out[at + q:at + 2 * q, at + q:at + 2 * q] = cos
+    return out
 
 
 class VisionEmbeddings(nn.Module):
@@ -90,21 +113,16 @@ class VisionModel(nn.Module):
         self.encoder = Encoder(c["width"], c["layers"], c["heads"], False)
         self.post_layernorm = nn.LayerNorm(c["width"])
 
-    def forward(self, pixels, keep=None):
-        """pixels [B, 3, S, S]; keep: patch indices [B, n] that are looked at.
-        -> pooled [B, width], patch tokens before the last layer [B, n, width]"""
+    def forward(self, pixels):
+        """pixels [B, 3, S, S] -> pooled [B, width], patch tokens before the last
+        layer [B, n, width]"""
         e, p = self.embeddings, self.patch
         b, _, s, _ = pixels.shape
         g = s // p
         x = (pixels.view(b, 3, g, p, g, p).permute(0, 2, 4, 1, 3, 5)
              .reshape(b, g * g, 3 * p * p))
         position = e.position_embedding.weight
-        if keep is not None:
-            x = x.gather(1, keep[..., None].expand(-1, -1, x.shape[2]))
-            where = position[1:][keep]
-        else:
-            where = position[1:]
-        x = F.linear(x, e.patch_embedding.weight.flatten(1)) + where
+        x = F.linear(x, e.patch_embedding.weight.flatten(1)) + position[1:]
         head = (e.class_embedding + position[0]).expand(b, 1, -1)
         x = self.pre_layrnorm(torch.cat([head, x], 1))
         for layer in self.encoder.layers[:-1]:
@@ -163,30 +181,30 @@ class Clip(nn.Module):
 
     @torch.no_grad()
     def start_vision(self):
-        """A start that suits little data: positions are sines of row and column,
-        and attention looks at what resembles the query and is near it (as in
-        mimetic initialisation: q k' and v out are near a multiple of I)."""
+        """A start that suits little data. The first channels of the stream hold
+        the place of a patch as sines; at first, each head of the lower layers
+        looks at one neighbour (a convolution, in effect: shifting a place is
+        turning its sines) and the upper layers look everywhere."""
         v = self.vision_model
         position = v.embeddings.position_embedding.weight
-        position[1:] = sines(math.isqrt(len(position) - 1), position.shape[1])
-        position[0] = 0
-        for layer in v.encoder.layers:
+        width = position.shape[1]
+        n = width // v.encoder.layers[0].self_attn.heads
+        position.zero_()
+        position[1:, :n] = 2 * sines(math.isqrt(len(position) - 1), n)
+        position[1:, n:2 * n] = -position[1:, :n]   # layer norms leave it alone
+        v.embeddings.class_embedding[:n] = 0
+        for at, layer in enumerate(v.encoder.layers):
             a = layer.self_attn
-            width = a.q_proj.weight.shape[0]
-            n = width // a.heads
+            a.out_proj.weight[:n] = 0           # places stay readable
+            layer.mlp.fc2.weight[:n] = 0
             for h in range(a.heads):
                 rows = slice(h * n, h * n + n)
-                z = (0.7 * torch.randn(width, width) / math.sqrt(width)
-                     + 0.7 * torch.eye(width))
-                left, size, right = torch.linalg.svd(z)
-                root = size[:n].sqrt()
-                a.q_proj.weight[rows] = (left[:, :n] * root).t()
-                a.k_proj.weight[rows] = right[:n] * root[:, None]
-            z = (0.4 * torch.randn(width, width) / math.sqrt(width)
-                 - 0.4 * torch.eye(width))
-            left, size, right = torch.linalg.svd(z)
-            a.v_proj.weight.copy_(size.sqrt()[:, None] * right)
-            a.out_proj.weight.copy_(left * size.sqrt())
+                if at < LOCAL:
+                    a.k_proj.weight[rows] = 0.01 * torch.randn(n, width)
+                    a.q_proj.weight[rows] = 0.01 * torch.randn(n, width)
+                    look = NEIGHBOURS[at % 2][h % len(NEIGHBOURS[0])]
+                    a.k_proj.weight[rows, :n] += torch.eye(n)
+                    a.q_proj.weight[rows, :n] += shift(n, *look)
 
     @torch.no_grad()
     def start_patches(self, patches):
@@ -195,15 +213,18 @@ class Clip(nn.Module):
         patches = patches - patches.mean(0)
         size, basis = torch.linalg.eigh(patches.t() @ patches / len(patches))
         w = self.vision_model.embeddings.patch_embedding.weight
-        n = w.shape[0]
+        place = self.vision_model.encoder.layers[0].self_attn
+        place = w.shape[0] // place.heads       # channels kept for the place
+        n = w.shape[0] - place
         basis, size = basis.flip(1)[:, :n], size.flip(0)[:n]
         turn = torch.linalg.qr(torch.randn(n, n))[0]
         scaled = basis / (size[None] + 0.01 * size[0]).pow(0.4)
-        w.copy_((turn @ scaled.t()).view_as(w))
-        w.div_((patches @ w.flatten(1).t()).std())
+        w.zero_()
+        w[place:] = (turn @ scaled.t()).view_as(w[place:])
+        w.mul_(0.7 / (patches @ w[place:].flatten(1).t()).std())
 
-    def image(self, pixels, keep=None):
-        pooled, patches = self.vision_model(pixels, keep)
+    def image(self, pixels):
+        pooled, patches = self.vision_model(pixels)
         return F.normalize(self.visual_projection(pooled), dim=-1), pooled, patches
 
     def text(self, ids):

@@ -15,8 +15,8 @@ from PIL import Image, ImageFilter
 
 from icons import SIDE as SPRITE, load_world
 
-SIDE = 96               # pixels of a picture; the model's image_size
-PATCH = 16
+SIDE = 56               # pixels of a picture; the model's image_size
+PATCH = 8
 GRID = SIDE // PATCH
 COVERED = 0.2           # share of a patch a drawing covers to own it
 RED, BLUE = (0.97, 1.03), (0.52, 0.64)          # hues of the `ink` colours
@@ -223,7 +223,7 @@ class Scenes:
         elif way < 0.8:                                         # table or floor
             out[int(rng.integers(SIDE // 3, SIDE)):] = other
         elif way < 0.9:                                         # stripes
-            step = int(rng.integers(4, 24))
+            step = int(rng.integers(3, 16))
             lines = (np.arange(SIDE) // step) % 2 == 0
             if rng.random() < 0.5:
                 out[lines] = other
@@ -232,7 +232,7 @@ class Scenes:
         else:                                                   # boxes
             for _ in range(int(rng.integers(2, 7))):
                 y, x = rng.integers(0, SIDE - 8, 2)
-                h, w = rng.integers(6, 40, 2)
+                h, w = rng.integers(4, 28, 2)
                 out[y:y + h, x:x + w] = base + rng.normal(0, 40, 3)
         return np.clip(out, 0, 255)
 
@@ -240,7 +240,7 @@ class Scenes:
     def finish(rng, image):
         """Blur, noise, tones and JPEG artefacts, as found in the wild."""
         if rng.random() < 0.12:
-            image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.9)))
+            image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.7)))
         if rng.random() < 0.3:
             a = np.asarray(image, np.float32)
             a = (a - 128) * rng.uniform(0.7, 1.15) + 128 + rng.uniform(-20, 20)
@@ -249,7 +249,7 @@ class Scenes:
             image = Image.fromarray(np.clip(a, 0, 255).astype(np.uint8))
         if rng.random() < 0.3:
             buffer = io.BytesIO()
-            image.save(buffer, "JPEG", quality=int(rng.integers(30, 95)))
+            image.save(buffer, "JPEG", quality=int(rng.integers(45, 95)))
             image = Image.open(buffer).convert("RGB")
         return image
 
@@ -282,8 +282,8 @@ class Scenes:
         canvas = Image.fromarray(back.astype(np.uint8))
         cover = np.zeros((len(kinds), SIDE, SIDE), np.uint8)
         boxes = []
-        low, high = ((60, 96) if plain else
-                     ((30, 92), (28, 58), (26, 50), (24, 46))[max(0, len(kinds) - 1)])
+        low, high = ((36, 57) if plain else
+                     ((22, 55), (20, 37), (18, 32), (17, 29))[max(0, len(kinds) - 1)])
         for k, concept in enumerate(kinds):
             size = int(rng.integers(low, high))
             behind = np.asarray(canvas.resize((1, 1), Image.BOX), float)[0, 0]

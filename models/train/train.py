@@ -5,69 +5,33 @@ usage: train.py --cache DIR --out DIR [--steps N] [--seed N] [--tag WORD]
 Losses: every picture against one caption of each concept, of what is outside
 the world and of things it never shows (targets: the share of the drawing that
 each concept has); pictures against whole listings in the batch; and, fading
-out, pictures against one learnt vector a concept and concepts per picture and
-per patch from linear heads, none of which ship.
+out, pictures against one learnt vector a concept, and concepts per picture and
+per patch, from heads that do not ship.
 Resumes from DIR/state.pt; the same seed and number of processes give the same
 stream of pictures.
 """
 import argparse
-import datetime
-import json
 import math
 import os
-import sys
 import time
 
 import numpy as np
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
 import bpe
-from muon import Muon
 from captions import Bank
+from common import Pool, add_arguments, exchange, join, pixels, targets
 from model import CONFIG, Clip
+from muon import Muon
 from scenes import Scenes
 
-BATCH = 64              # pictures per process and step
-FRESH = 32              # of which newly drawn; the rest are drawn before
-POOL = 2048             # pictures remembered
 OTHERS, NEVER = 3, 20   # captions of the bank beside one per concept
-KEEP = 24               # patches looked at before the last part of the training
-FULL_FROM = 0.7         # share of the steps after which all patches are seen
 AUX_UNTIL = 0.9         # share of the steps after which the helpers are gone
 TEXT_EVERY = 5          # until TEXT_FROM, sentences take part in one step of five
 TEXT_FROM = 0.6
 ADAM_LR = 2e-3
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
-
-
-def pixels(images):
-    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
-    return (x.float() / 255 - mean) / std
-
-
-class Pool:
-    """Pictures drawn so far; each is used about BATCH / FRESH times."""
-
-    def __init__(self, scenes):
-        self.scenes, self.items = scenes, []
-
-    def batch(self, rng, done, size=BATCH, fresh=FRESH):
-        want = fresh if len(self.items) >= size else size
-        for _ in range(want):
-            item = self.scenes.random(rng, max(0.35, 0.8 - 3 * done))
-            if len(self.items) < POOL:
-                self.items.append(item)
-            else:
-                self.items[rng.integers(POOL)] = item
-        picked = [self.items[i] for i in
-                  rng.choice(len(self.items), size, replace=False)]
-        images = np.stack([p[1] for p in picked])
-        return picked, images, np.stack([p[3] for p in picked])
 
 
 class Trainer:
@@ -147,30 +111,12 @@ class Trainer:
         texts += [self.bank.negative(rng) for _ in range(NEVER)]
         return texts
 
-    def targets(self, picked):
-        """[B, K + 1]: the share of all that is drawn which each concept has;
-        the last column is for pictures without any."""
-        t = np.zeros((len(picked), self.bank.other + 1), np.float32)
-        for row, (kinds, _, share, _) in zip(t, picked):
-            for c, s in zip(kinds, share):
-                if c != self.bank.other:
-                    row[c] += s + 0.01
-            if not row.any():
-                row[-1] = 1
-            row /= row.sum()
-        return torch.from_numpy(t)
-
     def losses(self, rng, done):
         picked, images, label = self.pool.batch(rng, done)
         x = pixels(images)
-        keep = None
         label = torch.from_numpy(label)
-        if done < FULL_FROM:
-            g = torch.from_numpy(rng.random(label.shape))
-            keep = g.argsort(1)[:, :KEEP].sort(1).values
-            label = label.gather(1, keep)
-        u, pooled, patches = self.model.image(x, keep)
-        target = self.targets(picked)
+        u, pooled, patches = self.model.image(x)
+        target = targets(picked, self.bank.other)
         vectors = F.normalize(self.helpers["names"].weight, dim=-1)
         logits = self.model.scale() * u @ vectors.t()
         named = -(target * logits.log_softmax(1)).sum(1).mean()
@@ -190,9 +136,8 @@ class Trainer:
                                 label.flatten())
         aux = max(0.0, 1 - done / AUX_UNTIL)
         parts["patch"] = spots.item()
-        early = max(0.0, 1 - done / TEXT_FROM)
-        total = (told + (0.2 + early) * named + aux * helper
-                 + (0.1 + aux) * spots)
+        lead = max(0.0, 1 - done / TEXT_FROM)
+        total = told + (0.2 + lead) * named + aux * helper + (0.1 + aux) * spots
         return total, parts
 
     def text_losses(self, rng, picked, u, target, vectors, parts):
@@ -240,7 +185,7 @@ class Trainer:
             for p in self.all_parameters():
                 p.grad = None
             loss.backward()
-            self.exchange()
+            exchange(self.all_parameters(), self.n)
             nn.utils.clip_grad_norm_(self.all_parameters(), 5.0)
             for opt in self.opts:
                 opt.step()
@@ -262,17 +207,6 @@ class Trainer:
             if self.step % 500 == 0 or self.step == self.args.steps:
                 self.watch()
 
-    def exchange(self):
-        """Average the gradients of all processes."""
-        if self.n == 1:
-            return
-        grads = [p.grad for p in self.all_parameters() if p.grad is not None]
-        flat = torch.cat([g.flatten() for g in grads])
-        dist.all_reduce(flat)
-        flat /= self.n
-        for g, part in zip(grads, flat.split([g.numel() for g in grads])):
-            g.copy_(part.view_as(g))
-
     def watch(self):
         """Top-1 on the held-out styles, plain; one style per process."""
         from evaluate import top1_plain
@@ -286,23 +220,13 @@ class Trainer:
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("--cache", required=True)
-    p.add_argument("--out", required=True)
-    p.add_argument("--steps", type=int, default=12000)
+    add_arguments(p)
+    p.add_argument("--steps", type=int, default=1800)
     p.add_argument("--lr", type=float, default=0.02)
-    p.add_argument("--seed", type=int, default=1)
     p.add_argument("--start", help="a state.pt whose weights are gone on from")
-    p.add_argument("--rank", type=int, default=0)
-    p.add_argument("--processes", type=int, default=1)
-    p.add_argument("--port", type=int, default=29555)
-    p.add_argument("--tag", help="ignored: a word to find the process by")
     args = p.parse_args()
-    torch.set_num_threads(1)
+    join(args)
     os.makedirs(args.out, exist_ok=True)
-    if args.processes > 1:      # a paused process must not time out its peer
-        dist.init_process_group(
-            "gloo", init_method=f"tcp://127.0.0.1:{args.port}", rank=args.rank,
-            world_size=args.processes, timeout=datetime.timedelta(days=2))
     Trainer(args, args.rank, args.processes).run()
 
 
