@@ -25,6 +25,11 @@
 #define LOOSE_ROWS	(CW_TILE_ROWS < 8 ? CW_TILE_ROWS : 8)
 /* Depth of a piece of B that cw_gemm packs on the stack: 12 KiB for AVX-512. */
 #define LOOSE_DEPTH	96
+/*
+ * Deeper products are made in layers of this depth, so that a panel, the one
+ * fetched after it and the activations stay in a core's own cache.
+ */
+#define DEPTH		768
 
 /* Where a tile goes and what happens to it on the way. */
 struct fp32_out {
@@ -148,6 +153,42 @@ fp32_pack(const float *w, int in, int out, void *dst)
 	}
 }
 
+/*
+ * y = inputs p .. p+depth-1 of the product, plus residual (y itself, once the
+ * first inputs are in), with bias and activation.
+ */
+static void
+fp32_layer(const struct cw_linear *l, int p, int depth, int rows,
+    const float *a, float *y, size_t ldy, enum cw_act act,
+    const float *residual)
+{
+	const int blocks = (rows + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
+	const size_t in = (size_t)l->in;
+	const float *panel = (const float *)l->packed + (size_t)p * N;
+	const size_t step = N * sizeof(float) / (size_t)blocks;
+
+	for (int o = 0; o < l->out; o += N, panel += in * N) {
+		struct fp32_out out = {
+			.bias = l->b != NULL && p == 0 ? l->b + o : NULL,
+			.ldy = ldy, .ldr = ldy, .alpha = 1, .act = act,
+			.cols = l->out - o < N ? l->out - o : N,
+		};
+
+		for (int i = 0; i < blocks; i++) {
+			int r = rows * i / blocks;
+			int n = rows * (i + 1) / blocks - r;
+			size_t at = (size_t)r * ldy + (size_t)o;
+
+			out.y = y + at;
+			out.residual = residual != NULL ? residual + at : NULL;
+			fp32_tiles[n](depth, a + (size_t)r * in +
+			    (size_t)(p * n), panel, (const char *)(panel +
+			    in * N) + (size_t)i * step * (size_t)depth, step,
+			    &out);
+		}
+	}
+}
+
 static void
 fp32_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
     float *y, int ldy, enum cw_act act, const float *residual,
@@ -155,7 +196,7 @@ fp32_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
 {
 	int blocks = (rows + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
 	size_t mark = cw_arena_mark(scratch), in = (size_t)l->in;
-	const float *panel = l->packed;
+	int depth = act == CW_ACT_NONE && l->in > 2 * DEPTH ? DEPTH : l->in;
 	float *a = cw_arena_floats(scratch, (size_t)rows * in);
 
 	if (a == NULL)
@@ -166,27 +207,9 @@ fp32_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
 		cw_transpose(x + (size_t)r * (size_t)ldx, (size_t)ldx, n,
 		    l->in, a + (size_t)r * in, (size_t)n);
 	}
-	for (int o = 0; o < l->out; o += N, panel += in * N) {
-		struct fp32_out out = {
-			.bias = l->b != NULL ? l->b + o : NULL,
-			.ldy = (size_t)ldy, .ldr = (size_t)ldy,
-			.cols = l->out - o < N ? l->out - o : N,
-			.alpha = 1, .act = act,
-		};
-
-		for (int i = 0; i < blocks; i++) {
-			int r = rows * i / blocks;
-			size_t at = (size_t)r * (size_t)ldy + (size_t)o;
-			size_t step = N * sizeof(float) / (size_t)blocks;
-
-			out.y = y + at;
-			out.residual = residual != NULL ? residual + at : NULL;
-			fp32_tiles[rows * (i + 1) / blocks - r](l->in,
-			    a + (size_t)r * in, panel, (const char *)
-			    (panel + in * N) + (size_t)i * step * in, step,
-			    &out);
-		}
-	}
+	for (int p = 0; p < l->in; p += depth)
+		fp32_layer(l, p, p + depth < l->in ? depth : l->in - p, rows,
+		    a, y, (size_t)ldy, act, p > 0 ? y : residual);
 	cw_arena_release(scratch, mark);
 }
 
