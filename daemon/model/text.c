@@ -137,9 +137,8 @@ embed_tokens(const struct cw_text_weights *t, const struct texts *in,
 		}
 }
 
-/* Encode a chunk; *bad receives the text at fault. */
 static enum cw_status
-encode_chunk(const struct cw_text_weights *t, const struct texts *in,
+run_chunk(const struct cw_text_weights *t, const struct texts *in,
     struct chunk *c, const struct cw_encode *job, float *embeds, int *bad,
     struct cw_err *err)
 {
@@ -179,6 +178,34 @@ encode_chunk(const struct cw_text_weights *t, const struct texts *in,
 	return CW_OK;
 }
 
+/*
+ * Encode what fits into a chunk from c->from on.  What is no number spreads to
+ * the rows that a text shares with others: a chunk that fails is gone through
+ * text by text, for the one that fails alone.
+ */
+static enum cw_status
+encode_chunk(const struct cw_text_weights *t, const struct texts *in,
+    struct chunk *c, const struct cw_encode *job, float *embeds, int *bad,
+    struct cw_err *err)
+{
+	const size_t mark = cw_arena_mark(job->scratch);
+	enum cw_status st = run_chunk(t, in, c, job, embeds, bad, err);
+	enum cw_status alone = CW_OK;
+	struct texts one = *in;
+
+	cw_arena_release(job->scratch, mark);
+	if (st != CW_E_NUMERIC || c->nseq == 1)
+		return st;
+	for (int i = c->from; i < c->to && alone == CW_OK; i++) {
+		struct chunk only = { .from = i };
+
+		one.count = i + 1;
+		alone = run_chunk(t, &one, &only, job, embeds, bad, err);
+		cw_arena_release(job->scratch, mark);
+	}
+	return st;
+}
+
 size_t
 cw_text_scratch_bytes(const struct cw_text_weights *t, int count)
 {
@@ -216,12 +243,9 @@ cw_text_encode(const struct cw_text_weights *t, const int *const *ids,
 	if (cw_arena_overflowed(job->scratch))
 		return cw_err_set(err, CW_E_LIMIT, "scratch is too small");
 	sort_texts(&in, room);
-	for (; c.to < count && st == CW_OK;) {
-		const size_t mark = cw_arena_mark(job->scratch);
-
+	while (c.to < count && st == CW_OK) {
 		c = (struct chunk){ .from = c.to };
 		st = encode_chunk(t, &in, &c, job, embeds, bad, err);
-		cw_arena_release(job->scratch, mark);
 	}
 	return st;
 }
