@@ -16,7 +16,7 @@ activate(enum cw_act act, vf v)
 	case CW_ACT_NONE:
 		break;
 	case CW_ACT_QUICK_GELU:
-		return v / (vf_all(1) + vf_exp(v * vf_all(-1.702f)));
+		return vf_quick_gelu(v);
 	case CW_ACT_GELU:
 		return v * vf_fma(vf_erf(v * vf_all(0.70710678f)),
 		    vf_all(0.5f), vf_all(0.5f));

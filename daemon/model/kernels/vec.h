@@ -185,6 +185,42 @@ vf_exp(vf v)
 	return p * (vf)(((vi)t - (vi)magic + 127) << 23);
 }
 
+/* 1 / v for v from 1 to 2^126, to 2e-7 of it. */
+CW_INLINE vf
+vf_reciprocal(vf v)
+{
+#if CW_LANES == 16
+	vf r = _mm512_rcp14_ps(v);
+
+	return _mm512_fmadd_ps(_mm512_fnmadd_ps(v, r, vf_all(1)), r, r);
+#else
+	return vf_all(1) / v;
+#endif
+}
+
+/*
+ * v / (1 + e^(-1.702 v)): e^(-1.702 v) is 2^(n + f), |f| <= 1/2, with a
+ * polynomial for 2^f whose exponent n is added to.  Past |v| = 51 nothing
+ * changes any more.
+ */
+CW_INLINE vf
+vf_quick_gelu(vf v)
+{
+	const vf magic = vf_all(0x1.8p23f), c = vf_all(-2.45546696f);
+	vf w = vf_at_most(vf_all(51), vf_at_least(vf_all(-51), v));
+	vf t = vf_fma(w, c, magic);
+	vf f = vf_fma(w, c, magic - t);
+	vf p;
+
+	p = vf_fma(vf_all(1.327647e-3f), f, vf_all(9.675541e-3f));
+	p = vf_fma(p, f, vf_all(5.5507135e-2f));
+	p = vf_fma(p, f, vf_all(0.2402212f));
+	p = vf_fma(p, f, vf_all(0.69314694f));
+	p = vf_fma(p, f, vf_all(1));
+	p = (vf)((vi)p + ((vi)t << 23));
+	return v * vf_reciprocal(vf_all(1) + p);
+}
+
 /*
  * The error function: an odd polynomial below 0.93, 1 - exp(-q(|v|)) above.
  * Absolute error below 2e-7.
