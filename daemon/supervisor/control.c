@@ -48,6 +48,7 @@ struct cw_control {
 
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd,
     struct sockaddr *sa, int len, void *arg);
+static void on_accept_error(struct evconnlistener *l, void *arg);
 
 /* ---- opening ---- */
 
@@ -116,7 +117,15 @@ cw_control_open(struct cw_daemon *d, struct cw_err *err)
 		cw_close(&fd);
 		return cw_err_set(err, CW_E_SYSTEM, "control: no memory");
 	}
+	evconnlistener_set_error_cb(c->listener, on_accept_error);
 	return CW_OK;
+}
+
+void
+cw_control_tick(struct cw_daemon *d)
+{
+	if (d->control != NULL && d->control->listener != NULL)
+		(void)evconnlistener_enable(d->control->listener);
 }
 
 static void
@@ -342,4 +351,12 @@ on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa,
 	(void)sa;
 	(void)len;
 	welcome(arg, fd);
+}
+
+/* No descriptor left: without this the loop would spin on the peer. */
+static void
+on_accept_error(struct evconnlistener *l, void *arg)
+{
+	(void)arg;
+	(void)evconnlistener_disable(l);
 }

@@ -37,6 +37,8 @@ CW_MUST_USE enum cw_status cw_control_open(struct cw_daemon *d,
     struct cw_err *err);
 void cw_control_close(struct cw_daemon *d);	/* removes the socket */
 
+/* Once a second: listen again, after descriptors had run out. */
+void cw_control_tick(struct cw_daemon *d);
 /* A verdict for those who watch. */
 void cw_control_watch(struct cw_daemon *d, const struct cw_told *v);
 /* A reload that the connection of that number asked for has ended. */

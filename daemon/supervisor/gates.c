@@ -481,6 +481,12 @@ cw_gates_finished(const struct cw_daemon *d)
 	return d->gates == NULL || d->gates->pid == 0;
 }
 
+size_t
+cw_gates_waiting(const struct cw_daemon *d)
+{
+	return d->gates == NULL ? 0 : cw_link_waiting(&d->gates->ch);
+}
+
 bool
 cw_gates_ready(const struct cw_daemon *d)
 {

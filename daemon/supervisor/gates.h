@@ -36,6 +36,7 @@ bool cw_gates_reap(struct cw_daemon *d, pid_t pid, int status);
 void cw_gates_reply(struct cw_daemon *d, uint64_t route,
     const struct cw_reply *r);
 void cw_gates_publish(struct cw_daemon *d, const struct cw_told *v);
+size_t cw_gates_waiting(const struct cw_daemon *d);	/* bytes unsent */
 /* Stop or go on taking jobs, as the queue and the spool allow. */
 void cw_gates_pace(struct cw_daemon *d);
 /* Read the list of clients again and give it to the gate. */

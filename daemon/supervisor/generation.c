@@ -123,6 +123,17 @@ struct store {
 	const bool	*fresh;		/* [nprompts] or NULL */
 };
 
+/* Also false when any number is none. */
+static bool
+is_unit(const float *v, uint32_t n)
+{
+	double norm = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		norm += (double)v[i] * v[i];
+	return fabs(norm - 1) < 1e-3;
+}
+
 static enum cw_status
 recall_one(struct cw_generation *g, size_t bank, const char *templates,
     const char *prompt, void *payload, struct cw_err *err)
@@ -134,7 +145,7 @@ recall_one(struct cw_generation *g, size_t bank, const char *templates,
 		return CW_OK;
 	st = cw_spool_get_text(s->sp, s->model, templates, prompt,
 	    g->vecs + bank * g->embed, g->embed, err);
-	if (st == CW_OK) {
+	if (st == CW_OK && is_unit(g->vecs + bank * g->embed, g->embed)) {
 		g->have[bank] = true;
 		g->missing--;
 	}

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -24,11 +25,13 @@
 
 struct cw_http {
 	struct evhttp	*http;
+	struct evconnlistener *listener;	/* http's own */
 	char		 bound[128];
 	char		 token[TOKEN_BYTES];	/* "" : none wanted */
 };
 
 static void on_request(struct evhttp_request *req, void *arg);
+static void on_accept_error(struct evconnlistener *l, void *arg);
 
 /* "host:port", "[v6]:port"; port 0 or * is the system's choice. */
 static enum cw_status
@@ -125,7 +128,16 @@ cw_http_open(struct cw_daemon *d, struct cw_err *err)
 		return cw_err_sys(err, "http.listen %s",
 		    d->cfg->http.listen);
 	note_bound(d->http, host, s);
+	d->http->listener = evhttp_bound_socket_get_listener(s);
+	evconnlistener_set_error_cb(d->http->listener, on_accept_error);
 	return CW_OK;
+}
+
+void
+cw_http_tick(struct cw_daemon *d)
+{
+	if (d->http != NULL && d->http->listener != NULL)
+		(void)evconnlistener_enable(d->http->listener);
 }
 
 void
@@ -219,4 +231,12 @@ on_request(struct evhttp_request *req, void *arg)
 	}
 	respond(arg, req, body);
 	evbuffer_free(body);
+}
+
+/* No descriptor left: without this the loop would spin on the peer. */
+static void
+on_accept_error(struct evconnlistener *l, void *arg)
+{
+	(void)arg;
+	(void)evconnlistener_disable(l);
 }

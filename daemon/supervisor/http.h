@@ -20,6 +20,8 @@ struct cw_http;			/* opaque */
 CW_MUST_USE enum cw_status cw_http_open(struct cw_daemon *d,
     struct cw_err *err);
 void cw_http_close(struct cw_daemon *d);
+/* Once a second: listen again, after descriptors had run out. */
+void cw_http_tick(struct cw_daemon *d);
 /* "host:port" as bound, "" when there is no HTTP. */
 const char *cw_http_bound(const struct cw_daemon *d);
 

@@ -43,7 +43,7 @@ reject(struct cw_daemon *d, uint64_t route, const char *id, const char *code,
 {
 	d->stats.rejected++;
 	say(d, route, CW_A_REJECTED, id,
-	    cw_json_rejected(cw_turn_arena(d), id, code, message));
+	    cw_json_rejected(cw_turn_notes(d), id, code, message));
 }
 
 static void
@@ -56,7 +56,7 @@ id_in_use(struct cw_daemon *d, uint64_t route, const char *id)
 static void
 accepted(struct cw_daemon *d, uint64_t route, const char *id, bool duplicate)
 {
-	say(d, route, CW_A_ACCEPTED, id, cw_arena_printf(cw_turn_arena(d),
+	say(d, route, CW_A_ACCEPTED, id, cw_arena_printf(cw_turn_notes(d),
 	    "{\"id\":\"%s\",\"duplicate\":%s}", id,
 	    duplicate ? "true" : "false"));
 }
@@ -85,6 +85,9 @@ answer_stored(struct cw_daemon *d, uint64_t route, const char *id,
 	struct cw_err err;
 	uint32_t n;
 
+	*st = CW_E_BUSY;
+	if (!cw_turn_takes_answer(d))
+		return false;
 	*st = cw_spool_get_verdict(d->spool, id, cw_turn_arena(d), &v, &err);
 	if (*st != CW_OK)
 		return false;
@@ -232,7 +235,7 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_job *j)
 static void
 get(struct cw_daemon *d, uint64_t route, const char *id)
 {
-	const char *json = cw_arena_printf(cw_turn_arena(d),
+	const char *json = cw_arena_printf(cw_turn_notes(d),
 	    "{\"id\":\"%s\"}", id);
 	enum cw_status st;
 

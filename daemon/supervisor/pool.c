@@ -21,7 +21,7 @@
 					   of the largest bank, or a picture */
 #define OUT_BYTES	(1u << 30)	/* a batch is bounded where it is made */
 #define SCRATCH_BYTES	(2ul << 30)	/* address space */
-#define ART_BYTES	(256u << 20)	/* pictures of one job */
+#define ART_BYTES	(64u << 20)	/* pictures of one job */
 #define START_MS	600000	/* hashing and preparing a large model, encoding
 				   its prompts */
 #define START_TRIES	3	/* of the first worker, when it just dies */

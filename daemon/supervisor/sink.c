@@ -115,6 +115,15 @@ keep_artifacts(struct cw_daemon *d, const struct cw_slot *s,
 	}
 }
 
+/* This turn has no room for its verdict: a later one makes it again. */
+static void
+later(struct cw_daemon *d, struct cw_slot *s)
+{
+	s->from_embeds = false;
+	if (s->state == CW_SLOT_SENT)
+		cw_queue_put_back(d->queue, s);
+}
+
 static void
 finish(struct cw_daemon *d, struct cw_slot *s, const struct cw_policy_set *set,
     const struct cw_result *res, const struct cw_artifact_data *arts,
@@ -152,8 +161,12 @@ finish(struct cw_daemon *d, struct cw_slot *s, const struct cw_policy_set *set,
 	struct cw_told *t;
 	size_t len;
 
+	if (!cw_turn_takes_verdict(d)) {
+		later(d, s);
+		return;
+	}
 	v.json = cw_verdict_json(&f, set, res, cw_turn_arena(d), &len);
-	CW_CHECK(v.json != NULL);	/* a result is bounded, a turn is not */
+	CW_CHECK(v.json != NULL);	/* there was room, and it is bounded */
 	verdict_key(d, res->failed ? "" : s->cache_key, set->hash, key);
 	v.cache_key = key;
 	t = told_of(d, s->id, v.json, set, &dec);

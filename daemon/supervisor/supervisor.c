@@ -56,12 +56,21 @@ static void on_stop(evutil_socket_t fd, short what, void *arg);
 
 /* ---- start ---- */
 
+static void
+on_libevent_line(int severity, const char *line)
+{
+	cw_log(severity >= EVENT_LOG_ERR ? CW_LOG_ERR :
+	    severity >= EVENT_LOG_WARN ? CW_LOG_WARNING : CW_LOG_DEBUG,
+	    "libevent %s", line);
+}
+
 static enum cw_status
 open_events(struct cw_daemon *d, struct cw_err *err)
 {
 	static const int sigs[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
 	const uint64_t alive_ms = cw_notify_interval_ms();
 
+	event_set_log_callback(on_libevent_line);
 	if ((d->base = event_base_new()) == NULL)
 		return cw_err_set(err, CW_E_SYSTEM, "libevent: no base");
 	for (size_t i = 0; i < CW_COUNT(sigs); i++) {
@@ -91,6 +100,11 @@ load_job(void *payload, const struct cw_spool_job *j)
 	uint64_t age_ms = age_us < 0 ? 0 : (uint64_t)age_us / 1000;
 	struct cw_slot *s;
 
+	if (!cw_job_id_valid(j->id)) {
+		cw_log(CW_LOG_ERR, "spool job seq=%jd has no valid id",
+		    (intmax_t)j->seq);
+		return true;
+	}
 	if (age_ms > now_ms)
 		age_ms = now_ms;	/* the machine was restarted since */
 	s = cw_queue_add(d->queue, j->id, j->bytes);
@@ -338,6 +352,8 @@ static void
 tick(struct cw_daemon *d)
 {
 	cw_sinks_confirm(d);
+	cw_control_tick(d);
+	cw_http_tick(d);
 	if (sup.phase == SERVING)
 		cw_canary_tick(d);
 	if (sup.phase == SERVING && (sup.ticks++ % RETAIN_TICKS == 0 ||

@@ -18,6 +18,10 @@
 
 #define TURN_MAGIC	0x70a4e11du
 #define TURN_BYTES	(1u << 30)	/* address space; pages come with use */
+#define ANSWER_BYTES	(64u << 20)	/* used: no more answers this turn, */
+#define VERDICT_BYTES	(640u << 20)	/* ... no more verdicts */
+#define NOTES_BYTES	(256u << 20)	/* effects and short answers: more than
+					   a turn's bounded reads can ask for */
 #define KEEP_BYTES	(4u << 20)	/* kept between turns */
 #define PROBE_FIRST_MS	50		/* a sick spool is tried again, */
 #define PROBE_MOST_MS	2000		/* at last this often */
@@ -38,7 +42,8 @@ struct effect {
 
 struct cw_turn {
 	uint32_t	 magic;
-	struct cw_arena	*arena;
+	struct cw_arena	*arena;		/* verdicts, pictures */
+	struct cw_arena	*notes;		/* effects, never short of room */
 	struct effect	*first, **last;
 	struct event	*probe;
 	uint32_t	 probe_ms;
@@ -58,7 +63,8 @@ cw_turn_open(struct cw_daemon *d, struct cw_err *err)
 	t->magic = TURN_MAGIC;
 	t->last = &t->first;
 	t->probe_ms = PROBE_FIRST_MS;
-	if ((st = cw_arena_open(TURN_BYTES, &t->arena, err)) != CW_OK)
+	if ((st = cw_arena_open(TURN_BYTES, &t->arena, err)) != CW_OK ||
+	    (st = cw_arena_open(NOTES_BYTES, &t->notes, err)) != CW_OK)
 		return st;
 	t->probe = evtimer_new(d->base, on_probe, d);
 	if (t->probe == NULL)
@@ -74,8 +80,15 @@ cw_turn_close(struct cw_daemon *d)
 		return;
 	event_free(d->turn->probe);
 	cw_arena_close(&d->turn->arena);
+	cw_arena_close(&d->turn->notes);
 	d->turn->magic = 0;
 	d->turn = NULL;
+}
+
+struct cw_arena *
+cw_turn_notes(const struct cw_daemon *d)
+{
+	return d->turn->notes;
 }
 
 struct cw_arena *
@@ -84,9 +97,21 @@ cw_turn_arena(const struct cw_daemon *d)
 	return d->turn->arena;
 }
 
+bool
+cw_turn_takes_answer(const struct cw_daemon *d)
+{
+	return cw_arena_used(d->turn->arena) < ANSWER_BYTES &&
+	    cw_gates_waiting(d) < ANSWER_BYTES;
+}
+
+bool
+cw_turn_takes_verdict(const struct cw_daemon *d)
+{
+	return cw_arena_used(d->turn->arena) < VERDICT_BYTES;
+}
+
 /* ---- noting ---- */
 
-/* A turn that has no memory left says nothing: the sender asks again. */
 static struct effect *
 note(struct cw_daemon *d, enum effect_kind kind)
 {
@@ -94,9 +119,8 @@ note(struct cw_daemon *d, enum effect_kind kind)
 	struct effect *e;
 
 	CW_CHECK_OBJ(t, TURN_MAGIC);
-	e = cw_arena_zalloc(t->arena, 1, sizeof(*e));
-	if (e == NULL)
-		return NULL;
+	e = cw_arena_zalloc(t->notes, 1, sizeof(*e));
+	CW_CHECK(e != NULL);
 	e->kind = kind;
 	*t->last = e;
 	t->last = &e->next;
@@ -110,29 +134,23 @@ cw_turn_reply(struct cw_daemon *d, uint64_t route, enum cw_answer answer,
 {
 	struct effect *e;
 
-	if (route == 0 || json == NULL || (e = note(d, REPLY)) == NULL)
+	if (route == 0 || json == NULL)
 		return;
+	e = note(d, REPLY);
 	e->route = route;
 	e->promise = cw_spool_dirty(d->spool) && (answer == CW_A_ACCEPTED ||
 	    answer == CW_A_VERDICT);
-	e->id = cw_arena_strdup(d->turn->arena, id == NULL ? "" : id);
+	e->id = cw_arena_strdup(d->turn->notes, id == NULL ? "" : id);
 	e->reply.answer = answer;
 	e->reply.json = json;
 	for (uint32_t i = 0; i < nparts && i < CW_PARTS_MAX; i++)
 		e->reply.parts[e->reply.nparts++] = parts[i];
 }
 
-/*
- * These two must not be lost, or a job would hang: the first gigabyte of a
- * turn can't be used up by what the bounded channels bring in one turn.
- */
 void
 cw_turn_accepted(struct cw_daemon *d, struct cw_slot *s)
 {
-	struct effect *e = note(d, ACCEPTED);
-
-	CW_CHECK(e != NULL);
-	e->slot = s;
+	note(d, ACCEPTED)->slot = s;
 }
 
 void
@@ -141,7 +159,6 @@ cw_turn_verdict(struct cw_daemon *d, struct cw_slot *s, uint64_t route,
 {
 	struct effect *e = note(d, VERDICT);
 
-	CW_CHECK(e != NULL);
 	e->slot = s;
 	e->route = route;
 	e->told = told;
@@ -150,7 +167,7 @@ cw_turn_verdict(struct cw_daemon *d, struct cw_slot *s, uint64_t route,
 const char *
 cw_turn_busy_json(const struct cw_daemon *d, const char *id)
 {
-	return cw_arena_printf(d->turn->arena,
+	return cw_arena_printf(d->turn->notes,
 	    "{\"id\":\"%s\",\"retry_after_ms\":%u}", id,
 	    cw_pool_retry_ms(d));
 }
@@ -260,6 +277,7 @@ cw_turn_end(struct cw_daemon *d)
 	t->first = NULL;
 	t->last = &t->first;
 	cw_arena_reset(t->arena, KEEP_BYTES);
+	cw_arena_reset(t->notes, KEEP_BYTES);
 }
 
 static void

@@ -43,6 +43,13 @@ void cw_turn_close(struct cw_daemon *d);
 
 /* Memory that dies with the turn: everything below points into it. */
 struct cw_arena *cw_turn_arena(const struct cw_daemon *d);
+struct cw_arena *cw_turn_notes(const struct cw_daemon *d);	/* short ones */
+/*
+ * Is there room for another answer with a verdict in it, or (much more) for
+ * another verdict?  A flood of questions must not crowd the results out.
+ */
+bool cw_turn_takes_answer(const struct cw_daemon *d);
+bool cw_turn_takes_verdict(const struct cw_daemon *d);
 
 /* Answer a route (0: nobody) about the job of that id. */
 void cw_turn_reply(struct cw_daemon *d, uint64_t route, enum cw_answer answer,
