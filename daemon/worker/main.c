@@ -168,6 +168,8 @@ answer_policy(struct cw_worker *w, const struct cw_frame *f,
 		w->bank = fresh;
 	} else
 		done = (struct cw_policy_done){ .message = why.text };
+	/* A thousand texts at once took more than any batch of images will. */
+	cw_arena_reset(w->scratch, 0);
 	cw_pack_init(&pack, w->batch, 4096);
 	cw_policy_done_pack(&done, &pack);
 	return cw_channel_send(w->fd, CW_F_POLICY_DONE, f->id, &pack, err);
