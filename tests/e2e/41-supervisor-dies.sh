@@ -46,5 +46,8 @@ figure("%d accepted, %d told, %d lost" %
        (len(told), sum(v is not None for v in told.values()), len(lost)))
 check.done()
 EOT
-same "nothing is left to do" 0 "$(status queue.pending)"
+idle() {
+	[ "$(status queue.pending)" = 0 ]
+}
+check "nothing is left to do" until_true 20 idle
 finish
