@@ -72,21 +72,39 @@ read_policies(json_t *list, struct cw_arena *a, struct cw_job *j,
 	return CW_OK;
 }
 
-static enum cw_status
-read_artifacts(json_t *list, struct cw_job *j, struct cw_err *err)
+const char *
+cw_artifact_name(uint32_t kind)
 {
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *s = json_string_value(json_array_get(list, i));
-		size_t k = 0;
+	for (size_t k = 0; k < CW_COUNT(artifact_names); k++)
+		if (artifact_names[k].bit == kind)
+			return artifact_names[k].name;
+	return NULL;
+}
 
-		while (s != NULL && k < CW_COUNT(artifact_names) &&
-		    strcmp(artifact_names[k].name, s) != 0)
-			k++;
-		if (s == NULL || k == CW_COUNT(artifact_names))
+static bool
+add_artifact(const char *name, struct cw_job *j)
+{
+	for (size_t k = 0; name != NULL && k < CW_COUNT(artifact_names); k++)
+		if (strcmp(artifact_names[k].name, name) == 0) {
+			j->artifacts |= artifact_names[k].bit;
+			return true;
+		}
+	return false;
+}
+
+/* `evidence` is a list of one. */
+static enum cw_status
+read_artifacts(json_t *list, const char *evidence, struct cw_job *j,
+    struct cw_err *err)
+{
+	if (evidence != NULL && !add_artifact(evidence, j))
+		return cw_err_set(err, CW_E_FORMAT, "evidence: "
+		    "want overlay, redacted, inverted or curves");
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (!add_artifact(json_string_value(json_array_get(list, i)),
+		    j))
 			return cw_err_set(err, CW_E_FORMAT, "artifacts[%zu]: "
 			    "want overlay, redacted, inverted or curves", i);
-		j->artifacts |= artifact_names[k].bit;
-	}
 	return CW_OK;
 }
 
@@ -119,6 +137,7 @@ read_header(json_t *root, struct cw_arena *a, struct cw_job *j,
     struct cw_err *err)
 {
 	const char *sha = NULL, *explain = NULL, *priority = NULL;
+	const char *evidence = NULL;
 	json_t *context = NULL, *policies = NULL, *artifacts = NULL;
 	uint64_t deadline = 0;
 	const struct cw_json_key keys[] = {
@@ -127,6 +146,7 @@ read_header(json_t *root, struct cw_arena *a, struct cw_job *j,
 		{ "context", CW_J_OBJECT, &context, 0 },
 		{ "policies", CW_J_ARRAY, &policies, 0 },
 		{ "artifacts", CW_J_ARRAY, &artifacts, 0 },
+		{ "evidence", CW_J_STR, &evidence, 32 },
 		{ "explain", CW_J_STR, &explain, 32 },
 		{ "priority", CW_J_STR, &priority, 32 },
 		{ "deadline_ms", CW_J_UINT, &deadline, DEADLINE_MAX_MS },
@@ -153,7 +173,7 @@ read_header(json_t *root, struct cw_arena *a, struct cw_job *j,
 	if (policies != NULL &&
 	    (st = read_policies(policies, a, j, err)) != CW_OK)
 		return st;
-	return artifacts == NULL ? CW_OK : read_artifacts(artifacts, j, err);
+	return read_artifacts(artifacts, evidence, j, err);
 }
 
 enum cw_status

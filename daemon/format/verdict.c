@@ -372,6 +372,20 @@ scored_json(json_t *root, const struct cw_policy_set *set,
 		json_object_set_new(root, "text", text_json(set, &res->text));
 }
 
+/* What the frames behind the verdict are, in their order. */
+static void
+evidence_json(json_t *root, const struct cw_verdict_facts *f)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < f->nevidence; i++)
+		json_array_append_new(list,
+		    json_string(cw_artifact_name(f->evidence[i])));
+	if (f->nevidence > 0)
+		json_object_set(root, "evidence", list);
+	json_decref(list);
+}
+
 static int
 append(const char *buffer, size_t size, void *payload)
 {
@@ -405,6 +419,7 @@ cw_verdict_json(const struct cw_verdict_facts *f,
 		failed_json(root, set, res);
 	else
 		scored_json(root, set, res);
+	evidence_json(root, f);
 	json_object_set_new(root, "model", json_pack("{s:s,s:s}", "name",
 	    f->model_name, "sha256", f->model_sha256));
 	json_object_set_new(root, "policies",

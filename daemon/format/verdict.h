@@ -28,6 +28,8 @@ struct cw_verdict_facts {
 	bool		 cached;	/* scored from a stored embedding or verdict */
 	uint32_t	 queue_us;	/* waiting, before a worker had it */
 	const char	*surface;	/* "" or the job's context */
+	const uint32_t	*evidence;	/* [nevidence] enum cw_artifact of each */
+	uint32_t	 nevidence;	/* picture that goes with the verdict */
 };
 
 struct cw_decision {

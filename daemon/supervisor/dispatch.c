@@ -425,7 +425,8 @@ take_artifact(struct cw_worker *w, uint64_t ticket, struct cw_unpack *r,
 	art->name = cw_get_str(r, CW_ID_BYTES, w->art_arena);
 	p = cw_get_blob(r, CW_FRAME_MAX, &art->data.n);
 	copy = cw_arena_alloc(w->art_arena, art->data.n + 1);
-	if (!cw_unpack_end(r) || copy == NULL)
+	if (!cw_unpack_end(r) || copy == NULL ||
+	    cw_artifact_name(art->kind) == NULL)
 		return cw_err_set(err, CW_E_FORMAT, "ARTIFACT: bad bytes");
 	memcpy(copy, p, art->data.n);
 	art->data.p = copy;

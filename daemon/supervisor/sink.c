@@ -133,6 +133,7 @@ finish(struct cw_daemon *d, struct cw_slot *s, const struct cw_policy_set *set,
 	const struct cw_decision dec = cw_verdict_decide(set, res);
 	const uint64_t now_ms = cw_now_ms();
 	const uint64_t sent_ms = s->sent_ms != 0 ? s->sent_ms : now_ms;
+	uint32_t kinds[CW_PARTS_MAX];
 	char key[CW_SHA256_HEX];
 	struct cw_verdict_facts f = {
 		.id = s->id,
@@ -148,6 +149,8 @@ finish(struct cw_daemon *d, struct cw_slot *s, const struct cw_policy_set *set,
 		.cached = s->from_embeds,
 		.queue_us = (uint32_t)((sent_ms - s->received_ms) * 1000),
 		.surface = s->surface,
+		.evidence = kinds,
+		.nevidence = narts < CW_PARTS_MAX ? narts : CW_PARTS_MAX,
 	};
 	struct cw_stored v = {
 		.id = s->id,
@@ -165,6 +168,8 @@ finish(struct cw_daemon *d, struct cw_slot *s, const struct cw_policy_set *set,
 		later(d, s);
 		return;
 	}
+	for (uint32_t i = 0; i < f.nevidence; i++)
+		kinds[i] = arts[i].kind;
 	v.json = cw_verdict_json(&f, set, res, cw_turn_arena(d), &len);
 	CW_CHECK(v.json != NULL);	/* there was room, and it is bounded */
 	verdict_key(d, res->failed ? "" : s->cache_key, set->hash, key);

@@ -599,6 +599,8 @@ test_a_job_header_is_read_and_its_faults_are_named(void **state)
 		{ "[]", "header: want a JSON object" },
 		{ "{\"context\":{\"txt\":\"\"}}",
 		    "context: unknown key \"txt\"" },
+		{ "{\"evidence\":\"blur\"}", "evidence: want overlay, redacted, "
+		    "inverted or curves" },
 		{ "{\"artifacts\":[\"x\"]}", "artifacts[0]: want overlay, "
 		    "redacted, inverted or curves" },
 	};
@@ -616,14 +618,14 @@ test_a_job_header_is_read_and_its_faults_are_named(void **state)
 	const char *good = "{\"id\":\"a-1\",\"context\":{\"text\":\"hi\"},"
 	    "\"policies\":[\"violence\"],\"explain\":\"always\","
 	    "\"deadline_ms\":50,\"priority\":\"bulk\","
-	    "\"artifacts\":[\"overlay\"]}";
+	    "\"artifacts\":[\"overlay\"],\"evidence\":\"redacted\"}";
 
 	assert_int_equal(cw_job_from_json(good, strlen(good), arena, &j,
 	    &err), CW_OK);
 	assert_string_equal(j.id, "a-1");
 	assert_string_equal(j.text, "hi");
 	assert_int_equal(j.priority, CW_BULK);
-	assert_int_equal(j.artifacts, CW_ART_OVERLAY);
+	assert_int_equal(j.artifacts, CW_ART_OVERLAY | CW_ART_REDACTED);
 }
 
 static void
