@@ -52,7 +52,7 @@ struct cw_gate {
 	const struct cw_curve_client *clients;
 	uint32_t		 nclients;
 	struct cw_arena		*keys[2];	/* [0] in use, [1] spare */
-	struct cw_gate_stats	 stats, told;	/* told: at the last tick */
+	struct cw_gate_stats	 stats;
 	struct cw_gate_stats	 said;		/* at the last log line */
 	uint64_t		 tick_at, say_at;	/* ms */
 	int			 statm;		/* /proc/self/statm, kept open */
@@ -521,14 +521,13 @@ tick(struct cw_gate *g, uint64_t now, struct cw_err *err)
 		    HOARD_BYTES >> 20);
 	g->stats.clients = cw_routes_count(g->routes);
 	say_bad_peers(g, now);
-	if (memcmp(&g->stats, &g->told, sizeof(g->stats)) == 0)
-		return CW_OK;
+	/* At every tick: it is also how our parent knows that we turn. */
 	cw_pack_init(&w, g->scratch, sizeof(g->stats));
 	cw_gate_stats_pack(&g->stats, &w);
 	f.body = w.p;
 	f.len = (uint32_t)w.len;
-	if (cw_pack_ok(&w) && cw_uplink_put(g->uplink, &f))
-		g->told = g->stats;
+	if (cw_pack_ok(&w))
+		(void)cw_uplink_put(g->uplink, &f);	/* full: the next one */
 	cw_arena_reset(g->scratch, SCRATCH_KEEP);
 	return CW_OK;
 }

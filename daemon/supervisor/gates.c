@@ -27,6 +27,8 @@
 #define SCRATCH_BYTES	(1u << 30)	/* address space for one message */
 #define KEEP_BYTES	(1u << 20)
 #define START_MS	10000		/* GATE_INIT to GATE_READY */
+#define PULSE_MS	8000		/* its counts come four times a second */
+#define START_TRIES	5		/* deaths before the first READY */
 #define BACKOFF_MOST_MS	2000
 #define STEADY_MS	5000		/* alive so long: no back-off next time */
 #define RETRY_MS	250		/* in the gate's own BUSY answers */
@@ -43,7 +45,7 @@ struct cw_gates {
 	pid_t			 pid;		/* 0: none */
 	bool			 ready, paused, finishing;
 	bool			 once_ready;	/* a first start has worked */
-	uint32_t		 restarts, failures;
+	uint32_t		 restarts, failures, deaths_unready;
 	uint64_t		 started_ms;
 	struct cw_gate_ready	 bound;
 	struct cw_gate_stats	 stats;
@@ -220,6 +222,12 @@ cw_gates_reap(struct cw_daemon *d, pid_t pid, int status)
 		return true;
 	d->stats.gate_deaths++;
 	g->restarts++;
+	if (!g->once_ready && g->fatal.text[0] == '\0' &&
+	    ++g->deaths_unready >= START_TRIES) {
+		g->exit_code = 1;
+		(void)cw_err_set(&g->fatal, CW_E_SYSTEM, "clipward-gate: died "
+		    "%d times before it was ready", START_TRIES);
+	}
 	g->failures = cw_now_ms() - g->started_ms > STEADY_MS ? 0 :
 	    g->failures + 1;
 	if (g->failures > 1)
@@ -243,8 +251,7 @@ timed(struct cw_daemon *d)
 	if (g->finishing)
 		return;
 	if (g->pid > 0) {
-		if (!g->ready)
-			retire(d, "not ready in time");
+		retire(d, g->ready ? "silent" : "not ready in time");
 		return;
 	}
 	if (start(d, &err) != CW_OK) {
@@ -267,6 +274,16 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- what it says ---- */
 
+/* The endpoint as bound; a new string only where it is another. */
+static void
+keep_end(struct cw_gates *g, const char **end, const char *bound)
+{
+	if (bound[0] == '\0' || strcmp(*end, bound) == 0)
+		return;
+	*end = cw_arena_strdup(g->keys, bound);
+	CW_CHECK(*end != NULL);
+}
+
 static enum cw_status
 take_ready(struct cw_daemon *d, struct cw_unpack *r, struct cw_err *err)
 {
@@ -280,14 +297,11 @@ take_ready(struct cw_daemon *d, struct cw_unpack *r, struct cw_err *err)
 		return st;
 	}
 	/* A port left to the system is kept for the next gate's life. */
-	g->init.submit = g->bound.submit[0] ? cw_arena_strdup(g->keys,
-	    g->bound.submit) : g->init.submit;
-	g->init.pull = g->bound.pull[0] ? cw_arena_strdup(g->keys,
-	    g->bound.pull) : g->init.pull;
-	g->init.pub = g->bound.pub[0] ? cw_arena_strdup(g->keys,
-	    g->bound.pub) : g->init.pub;
+	keep_end(g, &g->init.submit, g->bound.submit);
+	keep_end(g, &g->init.pull, g->bound.pull);
+	keep_end(g, &g->init.pub, g->bound.pub);
 	g->ready = g->once_ready = true;
-	(void)evtimer_del(g->timer);
+	g->deaths_unready = 0;
 	cw_log(CW_LOG_NOTICE, "gate state=ready pid=%d submit=%s pull=%s "
 	    "pub=%s ms=%d", (int)g->pid, g->bound.submit, g->bound.pull,
 	    g->bound.pub, (int)(cw_now_ms() - g->started_ms));
@@ -347,6 +361,8 @@ take(struct cw_daemon *d, const struct cw_frame *f)
 		    "now", cw_frame_name(f->type));
 	if (st != CW_OK)
 		retire(d, err.text);
+	else if (g->ready && g->pid > 0)
+		cw_timer_set(g->timer, PULSE_MS);
 }
 
 static void

@@ -217,8 +217,8 @@ cw_slot_route(struct cw_slot *s, uint64_t route)
 		if (s->routes[i] == route)
 			return;
 	if (s->nroutes == CW_ROUTES_MAX) {
-		memmove(s->routes, s->routes + 1,
-		    (CW_ROUTES_MAX - 1) * sizeof(s->routes[0]));
+		memmove(s->routes + 1, s->routes + 2,
+		    (CW_ROUTES_MAX - 2) * sizeof(s->routes[0]));
 		s->nroutes--;
 	}
 	s->routes[s->nroutes++] = route;

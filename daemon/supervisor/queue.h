@@ -88,7 +88,8 @@ struct cw_slot *cw_queue_first(const struct cw_queue *q);
 struct cw_slot *cw_queue_next(const struct cw_queue *q,
     const struct cw_slot *s);
 
-/* Remember who gets the verdict; the oldest gives way beyond CW_ROUTES_MAX. */
+/* Remember who gets the verdict.  Beyond CW_ROUTES_MAX the oldest but the
+ * first gives way: whoever sent the job keeps its place. */
 void cw_slot_route(struct cw_slot *s, uint64_t route);
 
 size_t cw_queue_count(const struct cw_queue *q);	/* all but free */

@@ -35,4 +35,12 @@ check.done()
 EOT
 same "the endpoint is the same" "$SUBMIT" "$(status endpoints.submit)"
 same "one gate death is counted" 1 "$(status counters.gate_deaths)"
+
+# one that hangs is as good as dead
+hung=$(child gate)
+replaced() {
+	[ -n "$(child gate)" ] && [ "$(child gate)" != "$hung" ] && is_ready
+}
+kill -STOP "$hung"
+check "a gate that hangs is replaced" until_true 20 replaced
 finish

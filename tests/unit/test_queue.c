@@ -125,7 +125,7 @@ test_ten_thousand_comings_and_goings_leave_it_empty(void **state)
 }
 
 static void
-test_the_newest_senders_hear_the_verdict(void **state)
+test_the_first_and_the_newest_senders_hear_the_verdict(void **state)
 {
 	struct cw_slot *s = add(*state, "a", CW_BULK);
 
@@ -136,7 +136,8 @@ test_the_newest_senders_hear_the_verdict(void **state)
 		cw_slot_route(s, r);
 	}
 	assert_int_equal(s->nroutes, CW_ROUTES_MAX);
-	assert_int_equal(s->routes[0], 3);
+	assert_int_equal(s->routes[0], 1);
+	assert_int_equal(s->routes[1], 4);
 	assert_int_equal(s->routes[3], 6);
 }
 
@@ -151,7 +152,7 @@ main(void)
 		QUEUE_TEST(test_a_job_put_back_is_first_of_its_kind),
 		QUEUE_TEST(test_a_full_table_takes_no_more_until_one_goes),
 		QUEUE_TEST(test_ten_thousand_comings_and_goings_leave_it_empty),
-		QUEUE_TEST(test_the_newest_senders_hear_the_verdict),
+		QUEUE_TEST(test_the_first_and_the_newest_senders_hear_the_verdict),
 	};
 
 	return cmocka_run_group_tests_name("queue", tests, NULL, NULL);
