@@ -182,15 +182,15 @@ by_hand(const struct cw_linear *l, const struct cw_norm *n, float scale,
 }
 
 static void
-same(const char *who, const char *what, const float *got, const float *want, int cols, int ld,
-    float tolerance)
+same(const char *who, const char *what, const float *got, const float *want,
+    int cols, int ld, float tolerance)
 {
 	for (int r = 0; r < ROWS; r++)
 		for (int c = 0; c < cols; c++)
 			if (!(fabsf(got[r * ld + c] - want[r * ld + c]) <=
 			    tolerance))
-				fail_msg("%s %s[%d][%d] is %g; want %g", who, what, r,
-				    c, (double)got[r * ld + c],
+				fail_msg("%s %s[%d][%d] is %g; want %g", who,
+				    what, r, c, (double)got[r * ld + c],
 				    (double)want[r * ld + c]);
 }
 
