@@ -311,45 +311,64 @@ cw_spool_use(struct cw_spool *sp, struct cw_spool_use *out,
 	return CW_OK;
 }
 
-/* Oldest first; what a sink has not confirmed is not touched. */
+/*
+ * Delete up to most rows of table, oldest first, and count them.  Of verdicts
+ * and their pictures what a sink has not confirmed is not touched.
+ */
 static enum cw_status
-delete_verdicts(struct cw_spool *sp, int64_t before_us, uint32_t most,
-    uint64_t *deleted, struct cw_err *err)
+delete_old(struct cw_spool *sp, const char *sql, int64_t before_us,
+    uint32_t most, uint64_t *deleted, struct cw_err *err)
 {
 	enum cw_status st;
 
-	st = SPOOL_RUN(sp, err, "DELETE FROM artifacts WHERE id IN"
-	    " (SELECT id FROM verdicts WHERE scored_us < ?1 AND id NOT IN"
-	    " (SELECT id FROM outbox) ORDER BY scored_us LIMIT ?2)",
-	    CW_I(before_us), CW_I(most));
-	if (st != CW_OK)
-		return st;
-	st = SPOOL_RUN(sp, err, "DELETE FROM verdicts WHERE seq IN"
-	    " (SELECT seq FROM verdicts WHERE scored_us < ?1 AND id NOT IN"
-	    " (SELECT id FROM outbox) ORDER BY scored_us LIMIT ?2)",
-	    CW_I(before_us), CW_I(most));
+	st = SPOOL_RUN(sp, err, sql, CW_I(before_us), CW_I(most));
 	if (st == CW_OK)
 		*deleted += (uint64_t)cw_db_changes(sp->db);
 	return st;
 }
 
+static const char old_artifacts[] = "DELETE FROM artifacts WHERE id IN"
+    " (SELECT id FROM verdicts WHERE scored_us < ?1 AND id NOT IN"
+    " (SELECT id FROM outbox) AND id IN (SELECT id FROM artifacts)"
+    " ORDER BY scored_us LIMIT ?2)";
+static const char old_verdicts[] = "DELETE FROM verdicts WHERE seq IN"
+    " (SELECT seq FROM verdicts WHERE scored_us < ?1 AND id NOT IN"
+    " (SELECT id FROM outbox) ORDER BY scored_us LIMIT ?2)";
+static const char old_embeddings[] = "DELETE FROM embeddings WHERE seq IN"
+    " (SELECT seq FROM embeddings WHERE stored_us < ?1"
+    " ORDER BY stored_us LIMIT ?2)";
+static const char old_quarantine[] = "DELETE FROM quarantine WHERE rowid IN"
+    " (SELECT rowid FROM quarantine WHERE stored_us < ?1"
+    " ORDER BY rowid LIMIT ?2)";
+
 static enum cw_status
-delete_extras(struct cw_spool *sp, int64_t before_us, uint32_t most,
+retain_by_age(struct cw_spool *sp, int64_t before_us, uint32_t most,
     uint64_t *deleted, struct cw_err *err)
 {
-	enum cw_status st;
+	const char *const sql[] = { old_artifacts, old_verdicts,
+		old_embeddings, old_quarantine };
+	enum cw_status st = CW_OK;
 
-	st = SPOOL_RUN(sp, err, "DELETE FROM embeddings WHERE seq IN"
-	    " (SELECT seq FROM embeddings WHERE stored_us < ?1"
-	    " ORDER BY stored_us LIMIT ?2)", CW_I(before_us), CW_I(most));
-	if (st != CW_OK)
-		return st;
-	*deleted += (uint64_t)cw_db_changes(sp->db);
-	st = SPOOL_RUN(sp, err, "DELETE FROM quarantine WHERE rowid IN"
-	    " (SELECT rowid FROM quarantine WHERE stored_us < ?1"
-	    " ORDER BY rowid LIMIT ?2)", CW_I(before_us), CW_I(most));
-	if (st == CW_OK)
-		*deleted += (uint64_t)cw_db_changes(sp->db);
+	for (size_t i = 0; i < CW_COUNT(sql) && st == CW_OK; i++)
+		st = delete_old(sp, sql[i], before_us, most, deleted, err);
+	return st;
+}
+
+/*
+ * Over the bound: first what can be made again, then pictures, verdicts last;
+ * the next kind only when there is nothing left of the one before.
+ */
+static enum cw_status
+retain_by_bytes(struct cw_spool *sp, uint32_t most, uint64_t *deleted,
+    struct cw_err *err)
+{
+	const char *const sql[] = { old_embeddings, old_artifacts,
+		old_verdicts };
+	enum cw_status st = CW_OK;
+
+	for (size_t i = 0; i < CW_COUNT(sql) && st == CW_OK && *deleted == 0;
+	    i++)
+		st = delete_old(sp, sql[i], INT64_MAX, most, deleted, err);
 	return st;
 }
 
@@ -358,16 +377,19 @@ cw_spool_retain(struct cw_spool *sp, int64_t before_us, uint64_t max_bytes,
     uint32_t most, uint64_t *deleted, struct cw_err *err)
 {
 	uint64_t bytes = 0;
+	int64_t waiting = 0;
 	enum cw_status st;
 
 	*deleted = 0;
-	if ((st = bytes_used(sp, &bytes, err)) != CW_OK)
+	if ((st = bytes_used(sp, &bytes, err)) != CW_OK ||
+	    (st = cw_db_int(sp->db, "SELECT coalesce(sum(bytes), 0) FROM jobs",
+	    &waiting, err)) != CW_OK)
 		return st;
-	if (bytes > max_bytes)
-		before_us = INT64_MAX;
-	st = delete_verdicts(sp, before_us, most, deleted, err);
-	if (st == CW_OK)
-		st = delete_extras(sp, before_us, most, deleted, err);
+	st = retain_by_age(sp, before_us, most, deleted, err);
+	/* Jobs that wait are bounded by themselves and go when scored. */
+	if (st == CW_OK && *deleted == 0 &&
+	    bytes > max_bytes + (uint64_t)waiting)
+		st = retain_by_bytes(sp, most, deleted, err);
 	if (st == CW_OK && *deleted > 0)
 		st = SPOOL_RUN(sp, err, "PRAGMA incremental_vacuum(256)",
 		    { CW_BIND_END, 0, NULL, 0 });

@@ -531,6 +531,47 @@ test_retention_spares_what_a_sink_has_not_confirmed(void **state)
 	must(f, cw_spool_get_verdict(f->sp, "new", f->a, &v, &f->err));
 }
 
+static void
+test_over_its_bound_a_spool_gives_up_verdicts_last(void **state)
+{
+	struct fixture *f = *state;
+	struct cw_bytes picture = { "png", 3 }, parts[2];
+	float vec[2] = { 1, 0 };
+	struct cw_view view = { .w = 1, .h = 1 };
+	const struct cw_result res = { .format = "png", .views = &view,
+		.nviews = 1, .embed = 2, .embeds = vec };
+	struct cw_spool_embeds e;
+	struct cw_stored v;
+	uint64_t deleted;
+	uint32_t n;
+
+	store_verdict(f, "one", 10);
+	must(f, cw_spool_put_artifact(f->sp, "one", 0, 1, "map", &picture,
+	    &f->err));
+	must(f, cw_spool_put_embeds(f->sp, "sha", "model", &res, 5, &f->err));
+	must(f, cw_spool_commit(f->sp, &f->err));
+
+	must(f, cw_spool_retain(f->sp, 0, 1, 100, &deleted, &f->err));
+	must(f, cw_spool_commit(f->sp, &f->err));
+	assert_int_equal(cw_spool_get_embeds(f->sp, "sha", "model", f->a, &e,
+	    &f->err), CW_E_NOT_FOUND);
+	must(f, cw_spool_get_artifacts(f->sp, "one", f->a, parts, 2, &n,
+	    &f->err));
+	assert_int_equal(n, 1);
+
+	must(f, cw_spool_retain(f->sp, 0, 1, 100, &deleted, &f->err));
+	must(f, cw_spool_commit(f->sp, &f->err));
+	must(f, cw_spool_get_artifacts(f->sp, "one", f->a, parts, 2, &n,
+	    &f->err));
+	assert_int_equal(n, 0);
+	must(f, cw_spool_get_verdict(f->sp, "one", f->a, &v, &f->err));
+
+	must(f, cw_spool_retain(f->sp, 0, 1, 100, &deleted, &f->err));
+	must(f, cw_spool_commit(f->sp, &f->err));
+	assert_int_equal(cw_spool_get_verdict(f->sp, "one", f->a, &v,
+	    &f->err), CW_E_NOT_FOUND);
+}
+
 #define SPOOL_TEST(fn)	cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -550,6 +591,7 @@ main(void)
 		SPOOL_TEST(test_embeddings_come_back_near_and_of_unit_length),
 		SPOOL_TEST(test_text_vectors_are_exact_and_of_one_length),
 		SPOOL_TEST(test_retention_spares_what_a_sink_has_not_confirmed),
+		SPOOL_TEST(test_over_its_bound_a_spool_gives_up_verdicts_last),
 	};
 
 	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
