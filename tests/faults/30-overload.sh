@@ -5,7 +5,7 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
 
-config 'limits: {pending: 200}
+config 'limits: {pending: 60}
 log: {to: stderr, level: notice}'
 "$PYTHON" "$here/overload.py" || FAILED=1
 finish

@@ -17,6 +17,7 @@ from client import *  # noqa: E402,F401,F403
 BUILD = os.environ["CW_BUILD"]
 TMP = os.environ["TMP_DIR"]
 LONG = bool(os.environ.get("LONG"))
+SANITIZED = b"__asan_init" in open(BUILD + "/clipwardd", "rb").read()
 
 
 def free_port():
