@@ -12,6 +12,7 @@ static const struct cw_kernel *const kernels[] = {
 	&cw_fp32_openblas,
 	&cw_fp32_plain,
 	&cw_int8_avx512vnni,
+	&cw_int8_avxvnni,
 	&cw_int8_avx2,
 	&cw_int8_plain,
 	NULL

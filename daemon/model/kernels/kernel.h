@@ -56,7 +56,8 @@ struct cw_kernel {
 extern const struct cw_isa cw_isa_avx512, cw_isa_avx2, cw_isa_plain;
 extern const struct cw_kernel cw_fp32_avx512, cw_fp32_avx2, cw_fp32_plain;
 extern const struct cw_kernel cw_fp32_openblas;
-extern const struct cw_kernel cw_int8_avx512vnni, cw_int8_avx2, cw_int8_plain;
+extern const struct cw_kernel cw_int8_avx512vnni, cw_int8_avxvnni;
+extern const struct cw_kernel cw_int8_avx2, cw_int8_plain;
 
 /* The widest instruction set this CPU has. */
 const struct cw_isa *cw_isa_best(void);
