@@ -330,11 +330,25 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 		begin_stop(d, false);
 }
 
+/*
+ * The wall clock, but never ahead of the time that has passed since the
+ * start: a clock that jumps a year must not make every verdict too old.
+ */
+static int64_t
+steady_wall_us(const struct cw_daemon *d)
+{
+	const int64_t now_us = cw_wall_us();
+	const int64_t passed_us = d->started_us +
+	    (int64_t)(cw_now_ms() - d->started_ms) * 1000;
+
+	return now_us < passed_us ? now_us : passed_us;
+}
+
 static void
 retain(struct cw_daemon *d)
 {
 	const uint64_t keep_us = d->cfg->spool.retain_ms * 1000;
-	const int64_t now_us = cw_wall_us();
+	const int64_t now_us = steady_wall_us(d);
 	uint64_t deleted = 0;
 	struct cw_err err;
 

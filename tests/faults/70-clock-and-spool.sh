@@ -49,6 +49,8 @@ for seconds in (0, 3600, -3600, 86400, -86400, 365 * 86400, -365 * 86400, 0):
              "error"]
     check("jump of %+d s: every job is scored" % seconds, not wrong,
           wrong[:1])
+    if seconds > 300 * 86400:
+        c.until(lambda: False, 1.5)     # housekeeping has its look
     years |= {c.verdicts[i]["received_at"][:4] for i in ids
               if i in c.verdicts}
 check("the clock did jump", len(years) >= 2, years)
