@@ -7,7 +7,6 @@
 
 #include "base/io.h"
 #include "conf/config.h"
-#include "supervisor/gates.h"
 #include "supervisor/generation.h"
 #include "supervisor/json_out.h"
 #include "supervisor/queue.h"
@@ -15,13 +14,6 @@
 #include "supervisor/sink.h"
 #include "supervisor/spool.h"
 #include "supervisor/turn.h"
-
-/*
- * Stored verdicts bring their pictures.  Beyond so many bytes read in one
- * turn, or waiting for the gate, the answer is BUSY: a small question must
- * not make us hold what its asker is slow to take.
- */
-#define ANSWERS_BYTES	(64u << 20)
 
 static void
 say(struct cw_daemon *d, uint64_t route, enum cw_answer answer,
@@ -61,16 +53,6 @@ accepted(struct cw_daemon *d, uint64_t route, const char *id, bool duplicate)
 	    duplicate ? "true" : "false"));
 }
 
-static bool
-too_many_answers(const struct cw_daemon *d)
-{
-	struct cw_gate_view gate;
-
-	cw_gates_view(d, &gate);
-	return cw_arena_used(cw_turn_arena(d)) > ANSWERS_BYTES ||
-	    gate.waiting > ANSWERS_BYTES;
-}
-
 /*
  * The stored verdict goes out at once; false when there is none, or not now.
  * An id stands for one picture: with sha256 (not NULL) of another one the
@@ -85,19 +67,17 @@ answer_stored(struct cw_daemon *d, uint64_t route, const char *id,
 	struct cw_err err;
 	uint32_t n;
 
-	*st = CW_E_BUSY;
-	if (!cw_turn_takes_answer(d))
+	if (!cw_turn_takes_answer(d)) {
+		*st = cw_spool_has_verdict(d->spool, id, &err);
+		*st = *st == CW_OK ? CW_E_BUSY : *st;
 		return false;
+	}
 	*st = cw_spool_get_verdict(d->spool, id, cw_turn_arena(d), &v, &err);
 	if (*st != CW_OK)
 		return false;
 	if (sha256 != NULL && strcmp(sha256, v.sha256) != 0) {
 		id_in_use(d, route, id);
 		return true;
-	}
-	if (too_many_answers(d)) {
-		*st = CW_E_BUSY;
-		return false;
 	}
 	if (cw_spool_get_artifacts(d->spool, id, cw_turn_arena(d), parts,
 	    CW_PARTS_MAX, &n, &err) != CW_OK)

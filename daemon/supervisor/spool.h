@@ -112,6 +112,9 @@ CW_MUST_USE enum cw_status cw_spool_put_verdict(struct cw_spool *sp,
 CW_MUST_USE enum cw_status cw_spool_get_verdict(struct cw_spool *sp,
     const char *id, struct cw_arena *a, struct cw_stored *out,
     struct cw_err *err);
+/* Only whether there is one: CW_OK or CW_E_NOT_FOUND. */
+CW_MUST_USE enum cw_status cw_spool_has_verdict(struct cw_spool *sp,
+    const char *id, struct cw_err *err);
 /* A verdict made under the same key (same bytes, options, model, policies). */
 CW_MUST_USE enum cw_status cw_spool_find_same(struct cw_spool *sp,
     const char *cache_key, struct cw_arena *a, struct cw_stored *out,

@@ -202,6 +202,24 @@ cw_spool_get_verdict(struct cw_spool *sp, const char *id, struct cw_arena *a,
 }
 
 enum cw_status
+cw_spool_has_verdict(struct cw_spool *sp, const char *id, struct cw_err *err)
+{
+	struct cw_rows *r;
+	enum cw_status st;
+	bool found;
+
+	CW_CHECK_OBJ(sp, SPOOL_MAGIC);
+	st = CW_DB_QUERY(sp->db, &r, err,
+	    "SELECT 1 FROM verdicts WHERE id = ?1", CW_T(id));
+	if (st != CW_OK)
+		return st;
+	found = cw_rows_next(r);
+	st = cw_rows_end(&r, err);
+	return st == CW_OK && !found ? cw_err_set(err, CW_E_NOT_FOUND,
+	    "no such verdict") : st;
+}
+
+enum cw_status
 cw_spool_find_same(struct cw_spool *sp, const char *cache_key,
     struct cw_arena *a, struct cw_stored *out, struct cw_err *err)
 {
