@@ -23,6 +23,7 @@ cw_map_parts(const struct cw_map *m, struct cw_map_part out[CW_MAP_PARTS])
 		{ "embedding", m->embedding },
 		{ "layer norm biases", m->ln_bias },
 		{ "entropy of the contrast", m->entropy },
+		{ "rounding of 8-bit weights", m->rounding },
 	};
 
 	for (size_t i = 0; i < CW_MAP_PARTS; i++)
@@ -103,7 +104,8 @@ print_sum(const struct cw_map *m)
 	print_row(name, sum);
 	cw_map_parts(m, parts);
 	for (size_t i = 0; i < CW_MAP_PARTS; i++)
-		print_row(parts[i].name, (double)parts[i].value);
+		if (fabs((double)parts[i].value) >= 0.00005)
+			print_row(parts[i].name, (double)parts[i].value);
 	printf("  %-38s ---------\n", "");
 	print_row("margin", (double)m->total);
 }

@@ -16,7 +16,7 @@ struct cw_map_part {
 	const char	*name;
 	float		 value;
 };
-#define CW_MAP_PARTS	6u
+#define CW_MAP_PARTS	7u
 void cw_map_parts(const struct cw_map *m,
     struct cw_map_part out[CW_MAP_PARTS]);
 

@@ -51,6 +51,7 @@ put_map(struct cw_pack *w, const struct cw_map *m)
 	cw_put_f32(w, m->embedding);
 	cw_put_f32(w, m->ln_bias);
 	cw_put_f32(w, m->entropy);
+	cw_put_f32(w, m->rounding);
 	cw_put_u8(w, m->measured);
 	cw_put_u32(w, m->masked);
 	cw_put_f32(w, m->drop);
@@ -246,6 +247,7 @@ get_map(struct cw_unpack *r, const struct cw_policy_set *set,
 	m->embedding = get_number(r);
 	m->ln_bias = get_number(r);
 	m->entropy = get_number(r);
+	m->rounding = get_number(r);
 	m->measured = cw_get_u8(r) != 0;
 	m->masked = cw_get_below(r, CW_GRID_MAX * CW_GRID_MAX + 1);
 	m->drop = get_number(r);

@@ -78,6 +78,8 @@ struct cw_map {
 	float		 remainder;	/* total - sum of values */
 	/* remainder, broken down (additive): they add up to it */
 	float		 class_token, mlp, out_bias, embedding, ln_bias, entropy;
+	float		 rounding;	/* what 8-bit weights round and the fold
+					   does not; nearly 0 in fp32 */
 	bool		 measured;	/* the next three are there */
 	uint32_t	 masked;	/* k patches masked */
 	float		 drop, random_drop;	/* of the margin */

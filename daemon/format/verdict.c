@@ -245,6 +245,7 @@ additive_json(json_t *o, const struct cw_map *m)
 	set_real(parts, "embedding", m->embedding);
 	set_real(parts, "ln_bias", m->ln_bias);
 	set_real(parts, "entropy", m->entropy);
+	set_real(parts, "rounding", m->rounding);
 	set_real(o, "remainder", m->remainder);
 	json_object_set_new(o, "remainder_parts", parts);
 	set_real(o, "total", m->total);
@@ -295,8 +296,9 @@ map_json(const struct cw_policy_set *set, const struct cw_result *res,
 }
 
 static json_t *
-text_json(const struct cw_policy_set *set, const struct cw_text_result *t)
+text_json(const struct cw_policy_set *set, const struct cw_result *res)
 {
+	const struct cw_text_result *t = &res->text;
 	json_t *o = json_object(), *tokens = json_array();
 	const struct cw_category *c;
 	const struct cw_policy *p;
@@ -308,6 +310,7 @@ text_json(const struct cw_policy_set *set, const struct cw_text_result *t)
 	cw_policy_set_category(set, t->category, &p, &c);
 	set_text(o, "policy", p->id);
 	set_text(o, "category", c->id);
+	set_real(o, "score", res->cats[t->category].text_score);
 	set_real(o, "total", t->total);
 	set_real(o, "remainder", t->remainder);
 	return o;
@@ -369,7 +372,7 @@ scored_json(json_t *root, const struct cw_policy_set *set,
 		json_object_set_new(root, "maps", maps);
 	}
 	if (res->text.ntokens > 0)
-		json_object_set_new(root, "text", text_json(set, &res->text));
+		json_object_set_new(root, "text", text_json(set, res));
 }
 
 /* What the frames behind the verdict are, in their order. */

@@ -87,12 +87,11 @@ cw_contrast_make(const struct cw_policy *p, const struct cw_category *c,
 /* ---- one map ---- */
 
 bool
-cw_explain_settled(const struct cw_model_info *info, double slack,
-    double reach, double *settled)
+cw_explain_adds_up(const struct cw_model_info *info, double slack,
+    double reach)
 {
 	const bool int8 = strcmp(info->precision, "int8") == 0;
 
-	*settled = int8 ? slack : 0;
 	return fabs(slack) <= (int8 ? CW_INT8_WITHIN * reach :
 	    CW_COMPLETE_WITHIN);
 }
@@ -113,7 +112,7 @@ cw_explain_margin(struct cw_worker *w, const struct cw_trace *trace,
     struct cw_err *err)
 {
 	const uint32_t cells = map->gw * map->gh;
-	double patches = 0, parts, settled;
+	double patches = 0, parts;
 	struct cw_terms terms;
 	struct cw_fold fold;
 	enum cw_status st;
@@ -140,12 +139,12 @@ cw_explain_margin(struct cw_worker *w, const struct cw_trace *trace,
 	map->entropy = (float)k->constant;
 	parts = (double)terms.read + terms.mlp + terms.out_bias + terms.rest +
 	    terms.ln_bias + k->constant;
-	if (!cw_explain_settled(w->info, total - patches - parts,
-	    reach_of(k), &settled))
+	map->rounding = (float)(total - patches - parts);
+	if (!cw_explain_adds_up(w->info, total - patches - parts,
+	    reach_of(k)))
 		return cw_err_set(err, CW_E_NUMERIC,
 		    "parts of a map sum to %.6f; want %.6f", patches + parts,
 		    total);
-	map->out_bias += (float)settled;
 	return CW_OK;
 }
 

@@ -44,17 +44,17 @@ CW_MUST_USE enum cw_status cw_contrast_make(const struct cw_policy *p,
 #define CW_COMPLETE_WITHIN	1e-4
 /*
  * With 8-bit weights the output projections round what the fold does not:
- * this much of each cosine (0.003 was seen), counted with them in out_bias,
- * so that the parts add up all the same.
+ * this much of each cosine (0.003 was seen).  It is a part of its own, the
+ * map's rounding, so that the parts add up all the same.
  */
 #define CW_INT8_WITHIN		0.02
 
 /*
  * Is slack, the margin less its parts, no more than rounding?  reach: the sum
- * of |weight| over the cosines in it.  *settled is what to add to out_bias.
+ * of |weight| over the cosines in it.
  */
-bool cw_explain_settled(const struct cw_model_info *info, double slack,
-    double reach, double *settled);
+bool cw_explain_adds_up(const struct cw_model_info *info, double slack,
+    double reach);
 
 /* What a task needs from a forward pass: or-ed enum cw_want. */
 unsigned cw_explain_want(const struct cw_worker *w, const struct cw_task *t);

@@ -255,7 +255,7 @@ find_drivers(struct cw_worker *w, const struct words *ws,
 	struct cw_trace trace;
 	struct cw_fold fold;
 	enum cw_status st;
-	double words = 0, parts, reach = 0, settled;
+	double words = 0, parts, reach = 0;
 
 	cw_policy_set_category(&w->bank->set, o->category, &p, &c);
 	d->win = window_at(ws, o->window[o->category]);
@@ -290,8 +290,7 @@ find_drivers(struct cw_worker *w, const struct words *ws,
 	    terms.out_bias + terms.rest + terms.ln_bias + k.constant;
 	for (int i = 0; i < k.n; i++)
 		reach += fabsf(k.weight[i]);
-	if (!cw_explain_settled(w->info, d->remainder - parts, reach,
-	    &settled))
+	if (!cw_explain_adds_up(w->info, d->remainder - parts, reach))
 		return cw_err_set(err, CW_E_NUMERIC,
 		    "parts of a text sum to %.6f; want %.6f", words + parts,
 		    d->total);

@@ -32,13 +32,13 @@ check_sum(const struct cw_worker *w, const struct cw_terms *s, int tokens,
     struct cw_err *err)
 {
 	double parts = (double)s->read + s->mlp + s->out_bias + s->rest +
-	    s->ln_bias, cosine = 0, settled;
+	    s->ln_bias, cosine = 0;
 
 	for (int i = 0; i < tokens; i++)
 		parts += s->tokens[i];
 	for (int i = 0; i < w->info->E; i++)
 		cosine += (double)t[i] * embed[i];
-	if (cw_explain_settled(w->info, cosine - parts, 1, &settled))
+	if (cw_explain_adds_up(w->info, cosine - parts, 1))
 		return CW_OK;
 	return cw_err_set(err, CW_E_NUMERIC, "self-test: the parts of the %s "
 	    "tower's explanation sum to %.6f; want %.6f", tower, parts,
