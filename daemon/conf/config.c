@@ -161,8 +161,8 @@ static const struct cw_config_key keys[] = {
 	    "Make attention maps for flagged images, always or never, where a "
 	    "policy does not say."),
 	KEY0("explain.layers", explain.layers, "all", 1000, "all",
-	    "Last layers of the vision tower that maps are made from; all of "
-	    "them sums exactly."),
+	    "Last layers of the vision tower that maps are made from. What the "
+	    "others add is in the remainder, so the sum is exact either way."),
 	KEY("explain.top", COUNT, explain.top, 1, 64, "3",
 	    "Most maps per image and policy, where a policy does not say."),
 

@@ -31,7 +31,7 @@ sed -e 's/softmax/cosine/g' -e 's/^thresholds:.*/thresholds: {review: 0.3, block
 	import glob, os, sys
 	from PIL import Image
 	data, out = sys.argv[1:]
-	for f in glob.glob(data + "/*.*"):
+	for f in glob.glob(data + "/*.jpg") + glob.glob(data + "/*.png"):
 	    os.symlink(f, f"{out}/{os.path.basename(f)}")
 	im = Image.open(data + "/swords.png").convert("RGB")
 	im.resize((900, 200)).save(out + "/wide.jpg")
@@ -59,7 +59,7 @@ for precision in fp32 int8; do
 	if out=$("$PYTHON" - "$precision" "$TMP_DIR/$precision"-* <<-'EOT'
 		import json, sys
 		maps = texts = 0
-		worst = dict.fromkeys(("sum", "parts", "text"), 0.0)
+		worst = dict.fromkeys(("sum", "parts", "text", "rounding"), 0.0)
 		for f in sys.argv[2:]:
 		    for v in map(json.loads, open(f)):
 		        assert v["maps"] and v["text"]["tokens"], v["id"]
@@ -70,6 +70,9 @@ for precision in fp32 int8; do
 		            for k, x in off.items():
 		                assert abs(x) <= 1e-4, f"{f} {v['id']} {m['category']}: {k} off by {x:.2e}"
 		                worst[k] = max(worst[k], abs(x))
+		            x = abs(m["remainder_parts"]["rounding"])
+		            assert x <= 1e-4 or sys.argv[1] == "int8", f"{f} {v['id']}: {x} was rounded"
+		            worst["rounding"] = max(worst["rounding"], x)
 		            maps += 1
 		        t = v["text"]
 		        assert len(t["tokens"]) == len(t["values"])
@@ -87,4 +90,28 @@ for precision in fp32 int8; do
 		not_ok "$precision: everything adds up" "$out"
 	fi
 done
+
+# Maps of the last layer alone: another map, the same margin.
+cat >"$TMP_DIR/config.yaml" <<-EOT
+	model: {path: $root/models/starter, precision: fp32}
+	explain: {layers: 1}
+EOT
+scan last-layer -f "$TMP_DIR/config.yaml"
+if out=$("$PYTHON" - "$TMP_DIR/fp32-auto" "$TMP_DIR/last-layer" <<-'EOT'
+	import json, sys
+	every, last = ({(v["id"], m["category"]): m for v in map(json.loads, open(f)) for m in v["maps"]}
+	               for f in sys.argv[1:])
+	assert len(every.keys() & last.keys()) > 100
+	for k in every.keys() & last.keys():
+	    a, b = every[k], last[k]
+	    assert abs(sum(b["values"]) + b["remainder"] - b["total"]) <= 1e-4, k
+	    assert abs(sum(b["remainder_parts"].values()) - b["remainder"]) <= 1e-4, k
+	    assert abs(a["total"] - b["total"]) <= 1e-4 or a["view"] != b["view"], k
+	assert sum(every[k]["values"] != last[k]["values"] for k in every.keys() & last.keys()) > 100
+EOT
+); then
+	ok "explain.layers: 1 adds up to the same margins"
+else
+	not_ok "explain.layers: 1 adds up to the same margins" "$out"
+fi
 finish
