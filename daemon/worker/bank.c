@@ -82,7 +82,7 @@ struct batch {
 	int		 count;
 	float		*vec;		/* [CW_BANK_TEXTS][E] */
 	struct cw_arena	*scratch;
-	size_t		 mark;		/* emptied, scratch is used up to here */
+	size_t		 mark;		/* of scratch without its texts */
 };
 
 static enum cw_status
