@@ -159,7 +159,7 @@ main(void)
 		fatal(st, &err);
 	st = cw_gate_run(gate, &err);
 	if (st != CW_E_CLOSED) {
-		cw_log(CW_LOG_ERR, "gate ends reason=\"%s\"", err.text);
+		cw_log(CW_LOG_ERR, "ends reason=\"%s\"", err.text);
 		if (cw_uplink_flush(&uplink, &err) != CW_OK)
 			fprintf(stderr, "clipward-gate: %s\n", err.text);
 		_exit(EXIT_AGAIN);

@@ -217,8 +217,7 @@ cw_socket_recv(struct cw_socket *s, struct cw_multipart *m,
 	while (more) {
 		const bool keep = m->n < CW_INPUT_PARTS;
 		const char *user;
-		zmq_msg_t extra;
-		zmq_msg_t *msg = keep ? (void *)m->room[m->n] : &extra;
+		zmq_msg_t *msg = (void *)m->room[m->n];
 
 		if (!recv_frame(s->zmq, msg)) {
 			const int e = errno;

@@ -45,8 +45,9 @@ struct cw_multipart {
 	size_t		 n;		/* frames kept */
 	size_t		 total;		/* frames sent, may be more */
 	const char	*user;		/* ZAP user id, "" when none */
-	/* room for the library's own message structs */
-	_Alignas(8) unsigned char room[CW_INPUT_PARTS][64];
+	/* room for the library's own message structs; the last one is for
+	 * frames that are only counted */
+	_Alignas(8) unsigned char room[CW_INPUT_PARTS + 1][64];
 };
 
 /* One thing to wait for: a socket, or a descriptor where sock is NULL. */
