@@ -51,6 +51,8 @@ struct cw_kernel {
 			    const float *x, int ldx, float *y, int ldy,
 			    enum cw_act act, const float *residual,
 			    struct cw_arena *scratch);
+	/* For the matrices that suffer most from this one, or NULL. */
+	const struct cw_kernel *fine;
 };
 
 extern const struct cw_isa cw_isa_avx512, cw_isa_avx2, cw_isa_plain;
