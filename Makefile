@@ -114,6 +114,8 @@ format:				## clang-format over daemon, plugins and tests
 
 demo: deps all			## a daemon, some pictures, their verdicts
 	@tests/demo.sh
+pictures: deps all		## the demo's maps that README.md shows
+	@tests/pictures.sh
 run: all			## the daemon in the foreground, in a temporary folder
 	@tests/run-daemon.sh
 bench: all $(B)/tests/bench/kernel_bench	## speed, beside other engines where they can be installed
@@ -147,6 +149,6 @@ help:				## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*##[[:space:]]*/  \1	/p' Makefile | expand -t 14
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all check unit replay e2e lint format demo run bench localise soak torture fuzz deps \
+.PHONY: all check unit replay e2e lint format demo pictures run bench localise soak torture fuzz deps \
 	deps-check deps-test install uninstall dist clean help print-libs
 .SECONDARY:
