@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +24,10 @@
 #define TURN_MESSAGES	64	/* of one socket before the others' turn */
 #define TICK_MS		250
 #define QUIET_MS	10000	/* between two lines about bad peers */
+/* Above this, free memory is given back every so often: a storm leaves the
+ * library's heap large and full of holes. */
+#define TRIM_BYTES	((size_t)32 << 20)
+#define TRIM_MS		2000
 /* A frame may be this much larger than limits.bytes and still be answered
  * with a reason; beyond, the library drops the connection. */
 #define POLITE_BYTES	((uint64_t)1 << 20)
@@ -54,7 +59,7 @@ struct cw_gate {
 	struct cw_arena		*keys[2];	/* [0] in use, [1] spare */
 	struct cw_gate_stats	 stats;
 	struct cw_gate_stats	 said;		/* at the last log line */
-	uint64_t		 tick_at, say_at;	/* ms */
+	uint64_t		 tick_at, say_at, trim_at;	/* ms */
 	int			 statm;		/* /proc/self/statm, kept open */
 };
 
@@ -519,6 +524,10 @@ tick(struct cw_gate *g, uint64_t now, struct cw_err *err)
 		return cw_err_set(err, CW_E_LIMIT, "peers' messages fill %zu "
 		    "MB; want at most %zu", resident >> 20,
 		    HOARD_BYTES >> 20);
+	if (resident > TRIM_BYTES && now >= g->trim_at) {
+		(void)malloc_trim(0);
+		g->trim_at = now + TRIM_MS;
+	}
 	g->stats.clients = cw_routes_count(g->routes);
 	say_bad_peers(g, now);
 	/* At every tick: it is also how our parent knows that we turn. */
