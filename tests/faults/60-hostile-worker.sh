@@ -7,7 +7,7 @@
 
 evil
 config "plugins: [png, $EVIL]
-workers: {count: 2, batch: 4, deadline: 1s}"
+workers: {count: 2, batch: 4, deadline: 3s}"
 start
 gate=$(child gate)
 "$PYTHON" - "$DAEMON" <<'EOT' || FAILED=1
@@ -46,7 +46,7 @@ for k, trick in enumerate(tricks):
             c.submit(b"EVIL:" + trick.encode(), id=bad)
         c.submit(picture(k * 10 + i), id=n, explain="never")
     c.until(lambda: bad in c.verdicts and all(n in c.verdicts for n in ids),
-            20)
+            40)
     v = c.verdicts.get(bad, {})
     check("%s: the job ends as worker_died" % trick,
           v.get("decision") == "error" and v["error"]["stage"] == "worker",
