@@ -171,6 +171,13 @@ cw_arena_release(struct cw_arena *a, size_t mark)
 }
 
 void
+cw_arena_forgive(struct cw_arena *a)
+{
+	CW_CHECK_OBJ(a, ARENA_MAGIC);
+	a->overflowed = false;
+}
+
+void
 cw_arena_reset(struct cw_arena *a, size_t keep)
 {
 	const size_t page = 4096;

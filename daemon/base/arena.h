@@ -7,7 +7,8 @@
  * emptied as a whole.  Pages are touched only when used, so a generous limit
  * costs nothing.  Overflow is sticky: allocate freely (NULL comes back from
  * the first allocation that does not fit, and from every later one), then ask
- * cw_arena_overflowed() once per stage.
+ * cw_arena_overflowed() once per stage.  Giving back to a mark keeps the
+ * overflow: what was asked for above the mark was still not had.
  *
  *	base          mark                 used             limit
  *	 |-- kept ----|-- this stage ------|-- untouched ---|
@@ -52,6 +53,13 @@ size_t cw_arena_peak(const struct cw_arena *a);	/* most ever used */
 /* Forget everything allocated since the mark was taken. */
 size_t cw_arena_mark(const struct cw_arena *a);
 void cw_arena_release(struct cw_arena *a, size_t mark);
+
+/*
+ * Forget that it overflowed, and nothing else.  For the arena's owner, between
+ * one user's work and the next's: whoever asked for too much has failed by
+ * now, and its neighbour shall not.
+ */
+void cw_arena_forgive(struct cw_arena *a);
 
 /* Forget everything and the overflow; pages past keep bytes go back. */
 void cw_arena_reset(struct cw_arena *a, size_t keep);

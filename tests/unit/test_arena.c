@@ -69,6 +69,30 @@ test_memory_is_aligned_and_given_back_to_a_mark(void **state)
 }
 
 static void
+test_an_overflow_outlives_its_mark_until_it_is_forgiven(void **state)
+{
+	struct cw_arena *a;
+	size_t mark;
+	char *kept;
+
+	(void)state;
+	assert_int_equal(cw_arena_open(4096, &a, NULL), CW_OK);
+	kept = cw_arena_strdup(a, "kept");
+	mark = cw_arena_mark(a);
+	assert_non_null(cw_arena_alloc(a, 2000));
+	assert_null(cw_arena_alloc(a, 4000));
+	cw_arena_release(a, mark);
+	assert_true(cw_arena_overflowed(a));
+	assert_null(cw_arena_alloc(a, 1));
+	cw_arena_forgive(a);
+	assert_false(cw_arena_overflowed(a));
+	assert_int_equal(cw_arena_used(a), mark);
+	assert_non_null(cw_arena_alloc(a, 2000));
+	assert_string_equal(kept, "kept");
+	cw_arena_close(&a);
+}
+
+static void
 test_an_error_is_one_clean_line(void **state)
 {
 	struct cw_err err;
@@ -153,6 +177,8 @@ main(void)
 		cmocka_unit_test(test_overflow_is_sticky_until_reset),
 		cmocka_unit_test(test_products_that_wrap_are_refused),
 		cmocka_unit_test(test_memory_is_aligned_and_given_back_to_a_mark),
+		cmocka_unit_test(
+		    test_an_overflow_outlives_its_mark_until_it_is_forgiven),
 		cmocka_unit_test(test_an_error_is_one_clean_line),
 		cmocka_unit_test(test_a_child_gets_its_channel_and_nothing_else),
 		cmocka_unit_test(test_a_program_that_is_missing_is_named),
