@@ -241,6 +241,15 @@ cw_now_ms(void)
 	return cw_now_us() / 1000u;
 }
 
+uint64_t
+cw_cpu_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
 int64_t
 cw_wall_us(void)
 {

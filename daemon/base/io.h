@@ -58,6 +58,8 @@ CW_MUST_USE enum cw_status cw_find_program(const char *name,
 /* Monotonic time, never goes back when the clock is set. */
 uint64_t cw_now_us(void);
 uint64_t cw_now_ms(void);
+/* CPU time that this process has spent. */
+uint64_t cw_cpu_us(void);
 /* Wall clock, microseconds since the epoch. */
 int64_t cw_wall_us(void);
 /* "2026-11-23T20:30:00.123Z"; buf of at least CW_RFC3339_MAX bytes. */

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/io.h"
 #include "model/explain.h"
@@ -25,15 +24,6 @@ struct times {
 	uint32_t	*map;		/* [n] wall clock again */
 	uint32_t	 n;
 };
-
-static uint64_t
-cpu_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
-}
 
 static int
 by_value(const void *a, const void *b)
@@ -65,7 +55,7 @@ static enum cw_status
 encode(struct cw_worker *w, int batch, unsigned want, uint32_t *wall,
     uint32_t *cpu, struct cw_err *err)
 {
-	const uint64_t t0 = cw_now_us(), c0 = cpu_us();
+	const uint64_t t0 = cw_now_us(), c0 = cw_cpu_us();
 	enum cw_status st;
 
 	cw_arena_reset(w->traces, CW_KEEP_ALL);
@@ -73,7 +63,7 @@ encode(struct cw_worker *w, int batch, unsigned want, uint32_t *wall,
 	    w->keep_layers, w->scratch, w->embeds, NULL,
 	    want == CW_WANT_EMBED ? NULL : w->trace, w->traces, err);
 	*wall = (uint32_t)(cw_now_us() - t0);
-	*cpu = (uint32_t)(cpu_us() - c0);
+	*cpu = (uint32_t)(cw_cpu_us() - c0);
 	return st;
 }
 

@@ -6,7 +6,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/io.h"
 
 /* Sides that keep every later product far inside 64 bits. */
 #define SIDE_MAX	(1u << 20)
@@ -46,19 +47,10 @@ static const struct {
 	{ "BMP",	0, 2, "BM" },
 };
 
-static uint64_t
-cpu_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
-}
-
 bool
 cw_decode_expired(const struct cw_decoding *d)
 {
-	return cpu_us() > d->cpu_end_us;
+	return cw_cpu_us() > d->cpu_end_us;
 }
 
 enum cw_status
@@ -134,7 +126,7 @@ cw_decode_frames(const uint8_t *bytes, size_t n,
 	const struct cw_decoding d = {
 		.bytes = bytes, .n = n, .limits = limits, .want = want,
 		.want_frames = frames_wanted(max_frames, limits->frames),
-		.cpu_end_us = cpu_us() + limits->cpu_ms * UINT64_C(1000),
+		.cpu_end_us = cw_cpu_us() + limits->cpu_ms * UINT64_C(1000),
 		.a = a, .code = code, .err = err,
 	};
 	enum cw_status st;
