@@ -34,6 +34,7 @@ enum cw_artifact {
 	CW_ART_INVERTED = 4u,	/* ... or everything else */
 	CW_ART_CURVES = 8u,	/* PNG: insertion and deletion curves */
 };
+#define CW_ARTIFACT_BYTES	(32u << 20)	/* of one; a larger is not made */
 const char *cw_artifact_name(uint32_t kind);	/* NULL for none of them */
 
 /* How a map is made; the rivals are there for comparison. */

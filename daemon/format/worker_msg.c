@@ -50,6 +50,8 @@ cw_init_pack(const struct cw_init *m, struct cw_pack *w)
 	cw_put_u32(w, m->limits.scans);
 	cw_put_u32(w, m->limits.frames);
 	cw_put_u32(w, m->limits.cpu_ms);
+	cw_put_u32(w, m->pictures);
+	cw_put_u32(w, m->extras_ms);
 	cw_put_u32(w, m->nplugins);
 	for (uint32_t i = 0; i < m->nplugins; i++)
 		cw_put_str(w, m->plugins[i]);
@@ -78,6 +80,8 @@ cw_init_unpack(struct cw_unpack *r, struct cw_arena *a, struct cw_init *out,
 	m.limits.scans = cw_get_u32(r);
 	m.limits.frames = cw_get_u32(r);
 	m.limits.cpu_ms = cw_get_u32(r);
+	m.pictures = cw_get_u32(r);
+	m.extras_ms = cw_get_u32(r);
 	m.nplugins = cw_get_below(r, CW_PLUGINS_MAX + 1);
 	m.plugins = cw_arena_zalloc(a, m.nplugins, sizeof(*m.plugins));
 	if (m.plugins == NULL || m.batch == 0)

@@ -54,6 +54,9 @@ struct cw_init {
 	bool		 exact_decode;	/* full-size decode, reference pixels */
 	bool		 sandbox;	/* false only in tests and debug builds */
 	struct cw_limits limits;
+	uint32_t	 pictures;	/* ARTIFACTs of one job; 0: any number */
+	uint32_t	 extras_ms;	/* of CPU, for a job's pictures, and as much
+					   for measuring its maps; 0: any */
 	const char	**plugins;	/* [nplugins] paths of .so files */
 	uint32_t	 nplugins;
 };

@@ -4,8 +4,23 @@
  * Runs in: supervisor.  Never: logs.
  */
 #include "conf/config.h"
+#include "format/gate_msg.h"
 #include "supervisor/plugin_sink.h"
 #include "supervisor/worker.h"
+
+/*
+ * A client's pictures keep a worker busy for as long as this, and for no more
+ * than a quarter of what would end the worker.
+ */
+#define EXTRAS_MS	5000u
+
+static uint32_t
+extras_ms(uint64_t deadline_ms)
+{
+	const uint64_t part = deadline_ms / 4;
+
+	return part < 1 ? 1 : part < EXTRAS_MS ? (uint32_t)part : EXTRAS_MS;
+}
 
 void
 cw_worker_init(const struct cw_config *cfg, const char *model_sha256,
@@ -26,6 +41,8 @@ cw_worker_init(const struct cw_config *cfg, const char *model_sha256,
 		.explain_layers = (uint32_t)cfg->explain.layers,
 		.sandbox = cfg->workers.sandbox != 0,
 		.limits = cw_config_limits(cfg),
+		.pictures = CW_PARTS_MAX,
+		.extras_ms = extras_ms(cfg->workers.deadline_ms),
 		.plugins = plugins,
 	};
 	CW_CHECK(plugins != NULL);

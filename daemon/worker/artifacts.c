@@ -53,42 +53,110 @@ caption(struct cw_worker *w, const struct cw_map *m)
 	    "%+.2f", c->id, c->prompts[m->prompt].text, m->total, line);
 }
 
-static enum cw_status
-send_bytes(struct cw_worker *w, const struct cw_task *t,
-    enum cw_artifact kind, const char *name, const uint8_t *bytes, size_t n,
-    struct cw_err *err)
-{
-	struct cw_pack pack;
+/* One job's pictures in the making. */
+struct making {
+	struct cw_worker	*w;
+	const struct cw_task	*t;
+	uint32_t		 left;		/* may still be made */
+	uint64_t		 cpu_end_us;	/* UINT64_MAX: no end */
+	bool			 over;		/* and it was said why */
+};
 
-	cw_pack_init(&pack, w->batch, n + 1024);
+/*
+ * May another picture be made, keeping some for later?  The first that may
+ * not is the job's line in the log.
+ */
+static bool
+may_make(struct making *k, uint32_t keep)
+{
+	struct cw_err why;
+
+	if (k->over)
+		return false;
+	if (cw_cpu_us() >= k->cpu_end_us) {
+		k->over = true;
+		(void)cw_err_set(&why, CW_E_LIMIT, "the others took %u ms",
+		    k->w->init.extras_ms);
+	} else if (k->left > keep)
+		return true;
+	else
+		(void)cw_err_set(&why, CW_E_LIMIT, "%u pictures are enough",
+		    k->w->init.pictures);
+	cw_task_without(k->t, "pictures", &why);
+	return false;
+}
+
+/* A picture larger than an answer may hold is left out. */
+static enum cw_status
+send_bytes(struct making *k, enum cw_artifact kind, const char *name,
+    const uint8_t *bytes, size_t n, struct cw_err *err)
+{
+	struct cw_err why;
+	struct cw_pack pack;
+	enum cw_status st;
+
+	if (n > CW_ARTIFACT_BYTES) {
+		(void)cw_err_set(&why, CW_E_LIMIT, "%zu bytes; want at most %u",
+		    n, CW_ARTIFACT_BYTES);
+		cw_task_without(k->t, cw_artifact_name(kind), &why);
+		return CW_OK;
+	}
+	k->left--;
+	cw_pack_init(&pack, k->w->batch, 1024);
 	cw_put_u32(&pack, kind);
 	cw_put_str(&pack, name);
-	cw_put_blob(&pack, bytes, n);
-	return cw_channel_send(w->fd, CW_F_ARTIFACT, t->id, &pack, err);
+	cw_put_u32(&pack, (uint32_t)n);		/* a blob: length, bytes */
+	st = cw_channel_send_with(k->w->fd, CW_F_ARTIFACT, k->t->id, &pack,
+	    bytes, n, err);
+	if (st == CW_E_LIMIT)
+		cw_task_without(k->t, cw_artifact_name(kind), err);
+	return st;
+}
+
+/* A picture is sent, or not to be had: its memory is the next one's. */
+static enum cw_status
+done(struct making *k, size_t batch, size_t picture, enum cw_status st)
+{
+	cw_arena_release(k->w->batch, batch);
+	cw_arena_forgive(k->w->batch);
+	cw_arena_release(k->w->picture, picture);
+	cw_arena_forgive(k->w->picture);
+	return st == CW_E_CLOSED || st == CW_E_SYSTEM ? st : CW_OK;
+}
+
+/* "violence.weapon.png"; ids are the operator's own words. */
+static const char *
+name_of(struct cw_worker *w, const struct cw_map *m)
+{
+	const struct cw_category *c;
+	const struct cw_policy *p;
+
+	cw_policy_set_category(&w->bank->set, m->category, &p, &c);
+	return cw_arena_printf(w->batch, "%s.png", c->id);
 }
 
 static enum cw_status
-send_overlay(struct cw_worker *w, const struct cw_task *t,
-    const struct cw_image *frames, const struct cw_map *m, const char *name,
-    struct cw_err *err)
+send_overlay(struct making *k, const struct cw_image *frames,
+    const struct cw_map *m, struct cw_err *err)
 {
-	const struct cw_view *v = &t->res.views[m->view];
-	const size_t mark = cw_arena_mark(w->picture);
-	const char *words = caption(w, m);
+	struct cw_worker *w = k->w;
+	const size_t batch = cw_arena_mark(w->batch),
+	    picture = cw_arena_mark(w->picture);
+	const char *name = name_of(w, m), *words = caption(w, m);
 	struct cw_err why = { "no room" };
 	enum cw_status st = CW_E_LIMIT;
 	uint8_t *png;
 	size_t n;
 
 	if (words != NULL)
-		st = cw_overlay_png(&frames[t->frame_of[m->view]], v, m,
-		    words, w->picture, &png, &n, &why);
+		st = cw_overlay_png(&frames[k->t->frame_of[m->view]],
+		    &k->t->res.views[m->view], m, words, w->picture, &png, &n,
+		    &why);
 	if (st != CW_OK)
-		cw_task_without(t, "overlay", &why);
+		cw_task_without(k->t, "overlay", &why);
 	else
-		st = send_bytes(w, t, CW_ART_OVERLAY, name, png, n, err);
-	cw_arena_release(w->picture, mark);
-	return st == CW_E_CLOSED || st == CW_E_SYSTEM ? st : CW_OK;
+		st = send_bytes(k, CW_ART_OVERLAY, name, png, n, err);
+	return done(k, batch, picture, st);
 }
 
 /* ---- redaction ---- */
@@ -141,14 +209,17 @@ ending(const uint8_t *bytes, size_t n)
 }
 
 static enum cw_status
-send_redacted(struct cw_worker *w, const struct cw_task *t,
-    const struct cw_image *frames, bool invert, struct cw_err *err)
+send_redacted(struct making *k, const struct cw_image *frames, bool invert,
+    struct cw_err *err)
 {
 	const enum cw_artifact kind = invert ? CW_ART_INVERTED :
 	    CW_ART_REDACTED;
+	struct cw_worker *w = k->w;
+	const struct cw_task *t = k->t;
 	const uint32_t frame = t->res.nmaps > 0 ?
 	    t->frame_of[t->res.maps[0].view] : 0;
-	const size_t mark = cw_arena_mark(w->picture);
+	const size_t batch = cw_arena_mark(w->batch),
+	    picture = cw_arena_mark(w->picture);
 	struct cw_region *list = cw_arena_zalloc(w->picture,
 	    CW_MAPS_MAX * CW_REGIONS_MAX, sizeof(*list));
 	struct cw_err why = { "no room" };
@@ -165,53 +236,21 @@ send_redacted(struct cw_worker *w, const struct cw_task *t,
 	if (st != CW_OK)
 		cw_task_without(t, "redaction", &why);
 	else
-		st = send_bytes(w, t, kind, cw_arena_printf(w->batch, "%s.%s",
+		st = send_bytes(k, kind, cw_arena_printf(w->batch, "%s.%s",
 		    invert ? "inverted" : "redacted", ending(bytes, n)),
 		    bytes, n, err);
-	cw_arena_release(w->picture, mark);
-	return st == CW_E_CLOSED || st == CW_E_SYSTEM ? st : CW_OK;
+	return done(k, batch, picture, st);
 }
 
-/* ---- curves ---- */
-
+/*
+ * Of the whole picture first, one of each; then the maps, harshest first.
+ * Where there are more than may be, curves are left at least one.
+ */
 static enum cw_status
-send_curves(struct cw_worker *w, const struct cw_task *t,
-    const struct cw_map *m, const char *name, struct cw_err *err)
+send_pictures(struct making *k, struct cw_err *err)
 {
-	struct cw_err why = { "no room" };
-	const char *words = caption(w, m);
-	struct cw_curves curves;
-	enum cw_status st = CW_E_LIMIT;
-	uint8_t *png;
-	size_t n;
-
-	if (words != NULL)
-		st = cw_faithfulness_curves(w, t, m, &curves, &why);
-	if (st == CW_OK)
-		st = cw_plot_curves(&curves, words, w->picture, &png, &n,
-		    &why);
-	if (st != CW_OK)
-		cw_task_without(t, "curves", &why);
-	else
-		st = send_bytes(w, t, CW_ART_CURVES, name, png, n, err);
-	return st == CW_E_CLOSED || st == CW_E_SYSTEM ? st : CW_OK;
-}
-
-/* "violence.weapon.png"; ids are the operator's own words. */
-static const char *
-name_of(struct cw_worker *w, const struct cw_map *m)
-{
-	const struct cw_category *c;
-	const struct cw_policy *p;
-
-	cw_policy_set_category(&w->bank->set, m->category, &p, &c);
-	return cw_arena_printf(w->batch, "%s.png", c->id);
-}
-
-static enum cw_status
-send_pictures(struct cw_worker *w, const struct cw_task *t,
-    struct cw_err *err)
-{
+	const uint32_t asked = k->t->job.artifacts;
+	const uint32_t keep = asked & CW_ART_CURVES && k->t->res.nmaps > 0;
 	struct cw_err why = { "" };
 	struct cw_image *frames;
 	enum cw_status st;
@@ -219,36 +258,67 @@ send_pictures(struct cw_worker *w, const struct cw_task *t,
 	int n;
 
 	/* At full size: these are for people, and nothing may shine through. */
-	st = cw_task_open_picture(w, t, 0, &frames, &n, &code, &why);
+	st = cw_task_open_picture(k->w, k->t, 0, k->cpu_end_us, &frames, &n,
+	    &code, &why);
 	if (st != CW_OK) {
-		cw_task_without(t, "pictures", &why);
+		cw_task_without(k->t, "pictures", &why);
 		return CW_OK;
 	}
-	for (uint32_t i = 0; i < t->res.nmaps && st == CW_OK; i++)
-		if (t->job.artifacts & CW_ART_OVERLAY)
-			st = send_overlay(w, t, frames, &t->res.maps[i],
-			    name_of(w, &t->res.maps[i]), err);
-	if (st == CW_OK && (t->job.artifacts & CW_ART_REDACTED))
-		st = send_redacted(w, t, frames, false, err);
-	if (st == CW_OK && (t->job.artifacts & CW_ART_INVERTED))
-		st = send_redacted(w, t, frames, true, err);
+	if (asked & CW_ART_REDACTED && may_make(k, 0))
+		st = send_redacted(k, frames, false, err);
+	if (st == CW_OK && asked & CW_ART_INVERTED && may_make(k, 0))
+		st = send_redacted(k, frames, true, err);
+	if (asked & CW_ART_OVERLAY)
+		for (uint32_t i = 0; i < k->t->res.nmaps && st == CW_OK &&
+		    may_make(k, keep); i++)
+			st = send_overlay(k, frames, &k->t->res.maps[i], err);
 	return st;
+}
+
+/* ---- curves ---- */
+
+static enum cw_status
+send_curves(struct making *k, const struct cw_map *m, struct cw_err *err)
+{
+	struct cw_worker *w = k->w;
+	const size_t batch = cw_arena_mark(w->batch);
+	const char *name = name_of(w, m), *words = caption(w, m);
+	struct cw_err why = { "no room" };
+	enum cw_status st = CW_E_LIMIT;
+	struct cw_curves curves;
+	uint8_t *png;
+	size_t n;
+
+	if (words != NULL)
+		st = cw_faithfulness_curves(w, k->t, m, k->cpu_end_us,
+		    &curves, &why);
+	if (st == CW_OK)
+		st = cw_plot_curves(&curves, words, w->picture, &png, &n,
+		    &why);
+	if (st != CW_OK)
+		cw_task_without(k->t, "curves", &why);
+	else
+		st = send_bytes(k, CW_ART_CURVES, name, png, n, err);
+	return done(k, batch, 0, st);
 }
 
 enum cw_status
 cw_artifacts_send(struct cw_worker *w, struct cw_task *t, struct cw_err *err)
 {
 	const uint64_t t0 = cw_now_us();
+	struct making k = { .w = w, .t = t,
+		.left = w->init.pictures > 0 ? w->init.pictures : UINT32_MAX,
+		.cpu_end_us = cw_task_cpu_end(w) };
 	enum cw_status st = CW_OK;
 
 	if (t->job.nimage == 0)
 		return CW_OK;
 	if (t->job.artifacts & ~(unsigned)CW_ART_CURVES)
-		st = send_pictures(w, t, err);
-	for (uint32_t i = 0; i < t->res.nmaps && st == CW_OK; i++)
-		if (t->job.artifacts & CW_ART_CURVES)
-			st = send_curves(w, t, &t->res.maps[i],
-			    name_of(w, &t->res.maps[i]), err);
+		st = send_pictures(&k, err);
+	if (t->job.artifacts & CW_ART_CURVES)
+		for (uint32_t i = 0; i < t->res.nmaps && st == CW_OK &&
+		    may_make(&k, 0); i++)
+			st = send_curves(&k, &t->res.maps[i], err);
 	cw_task_spent(&t->res.timing.explain, t0);
 	return st;
 }

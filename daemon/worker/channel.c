@@ -5,18 +5,34 @@
 
 #include <string.h>
 
+#include "base/io.h"
+
+enum cw_status
+cw_channel_send_with(int fd, enum cw_frame_type type, uint64_t id,
+    const struct cw_pack *body, const void *more, size_t n,
+    struct cw_err *err)
+{
+	struct cw_frame f = { .type = (uint16_t)type, .id = id };
+	uint8_t head[CW_FRAME_HEADER];
+	enum cw_status st;
+
+	if (!cw_pack_ok(body) || body->len > CW_FRAME_MAX ||
+	    n > CW_FRAME_MAX - body->len)
+		return cw_err_set(err, CW_E_LIMIT, "no room for a %s frame",
+		    cw_frame_name((uint16_t)type));
+	f.len = (uint32_t)(body->len + n);
+	cw_frame_header(&f, head);
+	st = cw_write_full(fd, head, sizeof(head), err);
+	if (st == CW_OK)
+		st = cw_write_full(fd, body->p, body->len, err);
+	return st == CW_OK ? cw_write_full(fd, more, n, err) : st;
+}
+
 enum cw_status
 cw_channel_send(int fd, enum cw_frame_type type, uint64_t id,
     const struct cw_pack *body, struct cw_err *err)
 {
-	struct cw_frame f = { .type = (uint16_t)type, .id = id };
-
-	if (!cw_pack_ok(body) || body->len > CW_FRAME_MAX)
-		return cw_err_set(err, CW_E_LIMIT, "no room for a %s frame",
-		    cw_frame_name((uint16_t)type));
-	f.body = body->p;
-	f.len = (uint32_t)body->len;
-	return cw_frame_write(fd, &f, err);
+	return cw_channel_send_with(fd, type, id, body, NULL, 0, err);
 }
 
 /*

@@ -20,6 +20,11 @@
 CW_MUST_USE enum cw_status cw_channel_send(int fd, enum cw_frame_type type,
     uint64_t id, const struct cw_pack *body, struct cw_err *err);
 
+/* The same with n bytes more, which are not copied. */
+CW_MUST_USE enum cw_status cw_channel_send_with(int fd,
+    enum cw_frame_type type, uint64_t id, const struct cw_pack *body,
+    const void *more, size_t n, struct cw_err *err);
+
 /* A cw_log_hook: the line goes up as CW_F_LOG.  payload: an int, the fd. */
 void cw_channel_log(void *payload, enum cw_level level, const char *line);
 

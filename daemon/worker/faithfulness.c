@@ -24,6 +24,7 @@ struct probe {
 	uint32_t		 prompt;
 	const float		*base;		/* [3][S][S] unmasked */
 	uint32_t		 cells;
+	uint64_t		 cpu_end_us;	/* no pass begins after it */
 	int			 pending;	/* views in w->pixels */
 	float			*sink[64];	/* where their margins go */
 };
@@ -99,6 +100,9 @@ settle(struct probe *p, struct cw_err *err)
 
 	if (p->pending == 0)
 		return CW_OK;
+	if (cw_cpu_us() >= p->cpu_end_us)
+		return cw_err_set(err, CW_E_LIMIT, "it took longer than %u ms",
+		    w->init.extras_ms);
 	cw_arena_reset(w->scratch, CW_KEEP_ALL);
 	st = cw_model_encode_images(w->model, w->pixels, p->pending,
 	    CW_WANT_EMBED, 0, w->scratch, w->embeds, NULL, NULL, NULL, err);
@@ -148,7 +152,8 @@ ask(struct probe *p, const uint16_t *order, uint32_t k, bool inserted,
 /* Decode and preprocess the map's view once more. */
 static enum cw_status
 open_probe(struct cw_worker *w, const struct cw_task *t,
-    const struct cw_map *m, struct probe *p, struct cw_err *err)
+    const struct cw_map *m, uint64_t cpu_end_us, struct probe *p,
+    struct cw_err *err)
 {
 	float *base = cw_arena_floats(w->batch, cw_view_floats(w));
 	const int frame = t->frame_of[m->view];
@@ -159,15 +164,15 @@ open_probe(struct cw_worker *w, const struct cw_task *t,
 
 	if (base == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "no room");
-	st = cw_task_open_picture(w, t, cw_pipeline_decode_side(w), &frames,
-	    &n, &code, err);
+	st = cw_task_open_picture(w, t, cw_pipeline_decode_side(w),
+	    cpu_end_us, &frames, &n, &code, err);
 	if (st != CW_OK)
 		return st;
 	CW_CHECK(frame < n);	/* the same bytes, the same limits */
 	st = cw_preprocess(&frames[frame], &t->res.views[m->view],
 	    &w->info->pixels, w->info->S, w->picture, base, err);
 	*p = (struct probe){ .w = w, .prompt = m->prompt, .base = base,
-		.cells = m->gw * m->gh };
+		.cpu_end_us = cpu_end_us, .cells = m->gw * m->gh };
 	cw_policy_set_category(&w->bank->set, m->category, &p->policy,
 	    &p->category);
 	return st;
@@ -177,7 +182,7 @@ open_probe(struct cw_worker *w, const struct cw_task *t,
 
 static enum cw_status
 measure(struct cw_worker *w, const struct cw_task *t, struct cw_map *m,
-    struct cw_err *err)
+    uint64_t cpu_end_us, struct cw_err *err)
 {
 	const uint32_t cells = m->gw * m->gh, k = (cells + 9) / 10;
 	uint16_t order[CW_GRID_MAX * CW_GRID_MAX];
@@ -187,8 +192,9 @@ measure(struct cw_worker *w, const struct cw_task *t, struct cw_map *m,
 	double mean = 0;
 	struct probe p;
 
-	if ((st = open_probe(w, t, m, &p, err)) != CW_OK)
+	if ((st = open_probe(w, t, m, cpu_end_us, &p, err)) != CW_OK)
 		return st;
+	p.cpu_end_us = UINT64_MAX;	/* a map begun is measured */
 	order_by_value(m->values, cells, order);
 	st = ask(&p, order, 0, false, &plain, err);
 	if (st == CW_OK)
@@ -213,9 +219,10 @@ measure(struct cw_worker *w, const struct cw_task *t, struct cw_map *m,
 void
 cw_faithfulness_measure(struct cw_worker *w, struct cw_task *t)
 {
-	const uint64_t t0 = cw_now_us();
+	const uint64_t t0 = cw_now_us(), cpu_end = cw_task_cpu_end(w);
+	bool late = false;
 
-	for (uint32_t i = 0; i < t->res.nmaps; i++) {
+	for (uint32_t i = 0; i < t->res.nmaps && !late; i++) {
 		const size_t mark = cw_arena_mark(w->batch);
 		const struct cw_category *c;
 		const struct cw_policy *p;
@@ -225,9 +232,15 @@ cw_faithfulness_measure(struct cw_worker *w, struct cw_task *t)
 		    t->res.maps[i].category, &p, &c);
 		if (!p->faithfulness && !t->job.faithfulness)
 			continue;
-		if (measure(w, t, &t->res.maps[i], &err) != CW_OK)
+		late = cw_cpu_us() >= cpu_end;
+		if (late)
+			(void)cw_err_set(&err, CW_E_LIMIT,
+			    "the other maps took %u ms", w->init.extras_ms);
+		if (late ||
+		    measure(w, t, &t->res.maps[i], cpu_end, &err) != CW_OK)
 			cw_task_without(t, "faithfulness", &err);
 		cw_arena_release(w->batch, mark);
+		cw_arena_forgive(w->batch);
 	}
 	cw_task_spent(&t->res.timing.explain, t0);
 }
@@ -252,7 +265,8 @@ curve(struct probe *p, const uint16_t *order, float *deletion,
 
 enum cw_status
 cw_faithfulness_curves(struct cw_worker *w, const struct cw_task *t,
-    const struct cw_map *m, struct cw_curves *out, struct cw_err *err)
+    const struct cw_map *m, uint64_t cpu_end_us, struct cw_curves *out,
+    struct cw_err *err)
 {
 	uint16_t order[CW_GRID_MAX * CW_GRID_MAX];
 	float deletion[CW_CURVE_STEPS], insertion[CW_CURVE_STEPS];
@@ -261,7 +275,7 @@ cw_faithfulness_curves(struct cw_worker *w, const struct cw_task *t,
 	struct probe p;
 
 	*out = (struct cw_curves){ 0 };
-	if ((st = open_probe(w, t, m, &p, err)) != CW_OK)
+	if ((st = open_probe(w, t, m, cpu_end_us, &p, err)) != CW_OK)
 		return st;
 	order_by_value(m->values, p.cells, order);
 	st = curve(&p, order, out->deletion, out->insertion, err);

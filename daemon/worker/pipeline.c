@@ -63,6 +63,13 @@ cw_task_spent(uint32_t *total, uint64_t t0)
 	*total += (uint32_t)(cw_now_us() - t0);
 }
 
+uint64_t
+cw_task_cpu_end(const struct cw_worker *w)
+{
+	return w->init.extras_ms == 0 ? UINT64_MAX :
+	    cw_cpu_us() + w->init.extras_ms * UINT64_C(1000);
+}
+
 int
 cw_pipeline_decode_side(const struct cw_worker *w)
 {
@@ -174,12 +181,19 @@ flush(struct cw_worker *w, struct slots *sl)
 
 enum cw_status
 cw_task_open_picture(struct cw_worker *w, const struct cw_task *t, int side,
-    struct cw_image **frames, int *n, const char **code, struct cw_err *err)
+    uint64_t cpu_end_us, struct cw_image **frames, int *n, const char **code,
+    struct cw_err *err)
 {
+	struct cw_limits limits = w->init.limits;
+	const uint64_t now = cw_cpu_us(),
+	    left_ms = cpu_end_us > now ? (cpu_end_us - now) / 1000 : 0;
+
+	if (left_ms < limits.cpu_ms)
+		limits.cpu_ms = (uint32_t)left_ms;
 	*code = "corrupt";
 	cw_arena_reset(w->picture, CW_PICTURE_KEPT);
-	return cw_decode_frames(t->job.image, t->job.nimage, &w->init.limits,
-	    side, w->init.limits.frames, w->picture, frames, n, code, err);
+	return cw_decode_frames(t->job.image, t->job.nimage, &limits, side,
+	    limits.frames, w->picture, frames, n, code, err);
 }
 
 static enum cw_status
@@ -192,8 +206,8 @@ first_look(struct cw_worker *w, struct cw_task *t, struct cw_image **frames,
 	enum cw_status st;
 	const char *code;
 
-	st = cw_task_open_picture(w, t, cw_pipeline_decode_side(w), frames,
-	    n, &code, &err);
+	st = cw_task_open_picture(w, t, cw_pipeline_decode_side(w),
+	    UINT64_MAX, frames, n, &code, &err);
 	cw_task_spent(&t->res.timing.decode, t0);
 	if (st != CW_OK) {
 		cw_task_fail(w, t, CW_ST_DECODE, code, err.text);
@@ -325,6 +339,7 @@ begin_task(struct cw_worker *w, struct cw_task *t, struct slots *sl)
 	struct cw_err err = { "" };
 	enum cw_status st;
 
+	cw_arena_forgive(w->batch);
 	t->res.format = t->res.message = t->res.code = "";
 	st = cw_score_begin(w->bank, w->batch, t, &err);
 	if (st != CW_OK)
@@ -339,30 +354,29 @@ begin_task(struct cw_worker *w, struct cw_task *t, struct slots *sl)
 		add_image(w, t, sl);
 }
 
-/* Everything after the image's own scores. */
-static enum cw_status
-finish_task(struct cw_worker *w, struct cw_task *t, struct cw_err *err)
+/* What the passes through the model did not give: lists, words, measures. */
+static void
+complete(struct cw_worker *w, struct cw_task *t)
 {
+	const uint64_t t0 = cw_now_us();
 	struct cw_err why = { "" };
-	struct cw_pack pack;
-	enum cw_status st = CW_OK;
 
-	if (!t->res.failed) {
-		const uint64_t t0 = cw_now_us();
-
-		cw_score_settle(w->bank, t);
-		if (cw_explain_settle(w, t, &why) != CW_OK)
-			cw_task_fail(w, t, CW_ST_EXPLAIN, "limit", why.text);
-		cw_task_spent(&t->res.timing.explain, t0);
-	}
+	cw_score_settle(w->bank, t);
+	if (cw_explain_settle(w, t, &why) != CW_OK)
+		cw_task_fail(w, t, CW_ST_EXPLAIN, "limit", why.text);
+	cw_task_spent(&t->res.timing.explain, t0);
 	if (!t->res.failed && t->job.text != NULL && t->job.text[0] != '\0')
 		cw_text_score(w, t);
 	if (!t->res.failed && t->res.nmaps > 0)
 		cw_faithfulness_measure(w, t);
-	if (!t->res.failed && t->job.artifacts != 0)
-		st = cw_artifacts_send(w, t, err);
-	if (st != CW_OK)
-		return st;
+}
+
+static enum cw_status
+send_result(struct cw_worker *w, struct cw_task *t, struct cw_err *err)
+{
+	struct cw_pack pack;
+
+	cw_arena_forgive(w->batch);
 	cw_pack_init(&pack, w->batch, 4096);
 	cw_result_pack(&t->res, &w->bank->set, &pack);
 	if (!cw_pack_ok(&pack)) {
@@ -374,6 +388,31 @@ finish_task(struct cw_worker *w, struct cw_task *t, struct cw_err *err)
 		cw_result_pack(&t->res, &w->bank->set, &pack);
 	}
 	return cw_channel_send(w->fd, CW_F_RESULT, t->id, &pack, err);
+}
+
+/* Everything after the image's own scores; its memory is the next task's. */
+static enum cw_status
+finish_task(struct cw_worker *w, struct cw_task *t, struct cw_err *err)
+{
+	const size_t mark = cw_arena_mark(w->batch);
+	enum cw_status st = CW_OK;
+
+	cw_arena_forgive(w->batch);
+	if (!t->res.failed)
+		complete(w, t);
+	if (!t->res.failed && t->job.artifacts != 0)
+		st = cw_artifacts_send(w, t, err);
+	if (st == CW_OK)
+		st = send_result(w, t, err);
+	cw_arena_release(w->batch, mark);
+	return st;
+}
+
+/* Does it ask for pictures or measures, which may take seconds? */
+static bool
+is_slow(const struct cw_task *t)
+{
+	return t->job.artifacts != 0 || t->job.faithfulness;
 }
 
 /* ---- the batch ---- */
@@ -439,7 +478,10 @@ cw_pipeline_batch(struct cw_worker *w, const struct cw_frame *first,
 	for (uint32_t i = 0; i < n; i++)
 		begin_task(w, &tasks[i], &sl);
 	flush(w, &sl);
-	for (uint32_t i = 0; i < n && st == CW_OK; i++)
-		st = finish_task(w, &tasks[i], err);
+	/* Nobody waits for a neighbour's pictures. */
+	for (int slow = 0; slow <= 1; slow++)
+		for (uint32_t i = 0; i < n && st == CW_OK; i++)
+			if (is_slow(&tasks[i]) == (slow != 0))
+				st = finish_task(w, &tasks[i], err);
 	return st;
 }

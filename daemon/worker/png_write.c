@@ -6,6 +6,7 @@
 
 #include <png.h>
 
+#include "format/job.h"
 #include "worker/png_write.h"
 
 #define LEVEL	2	/* of zlib: an overlay is looked at, not archived */
@@ -98,8 +99,9 @@ write_guarded(struct writer *to, const uint8_t *rgb, const uint8_t *alpha,
 }
 
 /*
- * The file's length is known at the end: room for the worst case is taken,
- * and what is not used given back, which leaves the file where it is.
+ * The file's length is known at the end: room for the worst case is taken, or
+ * for the longest that may be, and what is not used given back, which leaves
+ * the file where it is.
  */
 enum cw_status
 cw_png_write(const uint8_t *rgb, const uint8_t *alpha, int w, int h,
@@ -108,15 +110,18 @@ cw_png_write(const uint8_t *rgb, const uint8_t *alpha, int w, int h,
 	const size_t raw = ((size_t)w * (alpha != NULL ? 4 : 3) + 1) *
 	    (size_t)h;
 	const size_t mark = cw_arena_mark(a);
-	struct writer to = { .room = raw + raw / 100 + 65536 };
+	const size_t worst = raw + raw / 100 + 65536;
+	struct writer to = { .room = worst < CW_ARTIFACT_BYTES ? worst :
+		CW_ARTIFACT_BYTES };
 	uint8_t *row;
 
 	to.out = cw_arena_alloc(a, to.room);
 	row = cw_arena_alloc(a, (size_t)w * 4);
 	if (row == NULL || !write_guarded(&to, rgb, alpha, w, h, row)) {
 		cw_arena_release(a, mark);
-		return cw_err_set(err, CW_E_LIMIT,
-		    "no memory for a PNG of %d x %d", w, h);
+		return cw_err_set(err, CW_E_LIMIT, "a PNG of %d x %d has no "
+		    "room in memory, or in %u bytes", w, h,
+		    CW_ARTIFACT_BYTES);
 	}
 	cw_arena_release(a, mark);
 	*png = cw_arena_alloc(a, to.n);

@@ -17,7 +17,7 @@
  *	alpha	[h][w] or NULL
  *	png	[*n] in the arena
  *
- * CW_E_LIMIT when the arena is too small.
+ * CW_E_LIMIT when the arena is too small, or CW_ARTIFACT_BYTES are too few.
  */
 CW_MUST_USE enum cw_status cw_png_write(const uint8_t *rgb,
     const uint8_t *alpha, int w, int h, struct cw_arena *a, uint8_t **png,
