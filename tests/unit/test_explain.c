@@ -7,6 +7,8 @@
 
 #define COMPLETE	1e-4	/* sum of all terms against the margin */
 #define SETS_MAX	16
+#define INT8_MAP	0.2	/* of a map's length; random weights */
+#define INT8_ROUNDING	0.02	/* of a cosine: CW_INT8_WITHIN */
 
 /* The unit prompt vectors and their folds. */
 struct prompts {
@@ -361,6 +363,73 @@ test_the_last_layers_alone_add_up_too(void **state)
 	each_model(last_layers_agree);
 }
 
+/* ---- 8-bit weights ---- */
+
+/* Length of the difference, as a share of want's. */
+static double
+off_by(const float *got, const float *want, size_t n)
+{
+	double all = 0, off = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const double d = (double)got[i] - (double)want[i];
+
+		all += (double)want[i] * (double)want[i];
+		off += d * d;
+	}
+	return sqrt(off / all);
+}
+
+/*
+ * The model in 8 bits explains itself: its maps are nearly those of the
+ * reference, and what the terms leave of its own margin is rounding.
+ */
+static void
+int8_agrees(struct bench *b)
+{
+	const struct cw_model_opts opts = { .int8 = true,
+		.sha256 = "", .cache_dir = "", .kernel = "", .batch = 8 };
+	const size_t P = (size_t)b->i->image.tokens - 1;
+	const size_t E = (size_t)b->i->E;
+	struct cw_err err = { "" };
+	double left = 0, off = 0;
+	struct prompts p;
+	struct cw_trace *t;
+	float *embed;
+	size_t n;
+
+	if (b->i->kind != CW_TOWER_VIT)
+		return;
+	cw_model_close(&b->m);
+	must(cw_model_open(b->dir, &opts, &b->m, &err), &err);
+	b->i = cw_model_info(b->m);
+	assert_string_equal(b->i->precision, "int8");
+	t = trace_images(b, CW_WANT_TRACE, 0, &n, &embed);
+	fold_prompts(b, 0, &p);
+	for (size_t k = 0; k < n; k++) {
+		struct decision d;
+		struct cw_terms m;
+
+		decide(b, &p, embed + k * E, &d);
+		must(cw_explain(b->m, &t[k], &d.fold, b->a, &m, NULL), &err);
+		left = fmax(left, fabs((double)sum_of(&m, (int)P) +
+		    d.entropy - d.margin) / (2 * b->i->logit_scale));
+		off = fmax(off, off_by(m.tokens, floats(b, "margin_maps",
+		    n * P) + k * P, P));
+	}
+	print_message("%s: 8 bits change a map by %.3f of its length, and "
+	    "round %.5f of a cosine\n", b->dir, off, left);
+	assert_true(off < INT8_MAP);
+	assert_true(left < INT8_ROUNDING);
+}
+
+static void
+test_maps_of_8_bit_weights_are_nearly_those_of_the_reference(void **state)
+{
+	(void)state;
+	each_model(int8_agrees);
+}
+
 /* ---- rivals ---- */
 
 static void
@@ -450,6 +519,8 @@ main(void)
 		cmocka_unit_test(
 		    test_the_terms_of_a_margin_are_those_of_the_reference),
 		cmocka_unit_test(test_the_last_layers_alone_add_up_too),
+		cmocka_unit_test(
+		    test_maps_of_8_bit_weights_are_nearly_those_of_the_reference),
 		cmocka_unit_test(
 		    test_raw_attention_and_rollout_are_those_of_the_reference),
 		cmocka_unit_test(
