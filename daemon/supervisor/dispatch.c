@@ -399,6 +399,8 @@ take_result(struct cw_worker *w, uint64_t ticket, struct cw_unpack *r,
 	w->failures = 0;
 	if (--w->left == 0)
 		batch_done(w);
+	else
+		cw_timer_set(w->timer, w->d->cfg->workers.deadline_ms);
 	return CW_OK;
 }
 
@@ -549,13 +551,31 @@ try_again(struct cw_daemon *d, struct cw_slot *s, uint32_t blame)
 	    "its worker died each time it was tried");
 }
 
+/*
+ * Of a batch that hung, which jobs may have done it?  Answers come in order
+ * once all pictures are read: with the first answer there, the next job is
+ * the one; before it, each may be.
+ */
+static bool
+suspect(const struct cw_worker *w, uint32_t i)
+{
+	uint32_t first = 0;
+
+	if (!w->hung || w->left == w->nsent)
+		return true;
+	while (first < i && w->sent[first].slot == NULL)
+		first++;
+	return i == first;
+}
+
 void
 cw_worker_lost_jobs(struct cw_worker *w, uint32_t blame)
 {
 	/* Backwards: each goes to the front, so their order stays. */
 	for (uint32_t i = w->nsent; i-- > 0;)
 		if (w->sent[i].slot != NULL) {
-			try_again(w->d, w->sent[i].slot, blame);
+			try_again(w->d, w->sent[i].slot,
+			    suspect(w, i) ? blame : 0);
 			w->sent[i].slot = NULL;
 		}
 	w->nsent = w->left = 0;

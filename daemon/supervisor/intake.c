@@ -158,6 +158,7 @@ enqueue(struct cw_daemon *d, uint64_t route, const struct cw_job *j,
 	s->received_ms = now_ms;
 	s->deadline_ms = j->deadline_ms == 0 ? 0 : now_ms + j->deadline_ms;
 	s->priority = j->priority;
+	s->alone = j->artifacts != 0;	/* drawing is slow: nobody waits */
 	memcpy(s->sha256, sha256, sizeof(s->sha256));
 	memcpy(s->cache_key, key, sizeof(s->cache_key));
 	cw_slot_route(s, route);

@@ -201,7 +201,7 @@ spawn(struct cw_worker *w)
 		cw_timer_set(w->timer, BACKOFF_MOST_MS);
 		return;
 	}
-	w->blamed = w->innocent = w->awaits_policy = false;
+	w->blamed = w->innocent = w->hung = w->awaits_policy = false;
 	w->canary_ticket = w->canary_ms = 0;
 	w->started_ms = cw_now_ms();
 	cw_worker_set_state(w, CW_W_STARTING, "");
@@ -338,6 +338,7 @@ timed(struct cw_worker *w)
 		cw_worker_retire(w, true, "not ready in time");
 		break;
 	case CW_W_BUSY:
+		w->hung = true;
 		cw_worker_retire(w, false, "deadline");
 		break;
 	case CW_W_IDLE:

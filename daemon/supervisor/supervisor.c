@@ -117,7 +117,8 @@ load_job(void *payload, const struct cw_spool_job *j)
 	s->priority = j->priority;
 	s->attempt = j->attempt;
 	s->blame = j->blame;
-	s->alone = j->blame > 0;
+	/* Without a key: it wants pictures, see cw_options_key. */
+	s->alone = j->blame > 0 || j->cache_key[0] == '\0';
 	strncpy(s->sha256, j->sha256, sizeof(s->sha256) - 1);
 	strncpy(s->cache_key, j->cache_key, sizeof(s->cache_key) - 1);
 	cw_queue_ready(d->queue, s);

@@ -37,6 +37,7 @@ struct cw_worker {
 	int			 status;	/* of waitpid, when reaped */
 	bool			 blamed;	/* we ended it, for its doing */
 	bool			 innocent;	/* its jobs have no part in it */
+	bool			 hung;		/* no answer in time */
 	struct cw_link		 link;
 	struct event		*timer;		/* meaning depends on state */
 	struct cw_generation	*gen;		/* the set it holds or is given */

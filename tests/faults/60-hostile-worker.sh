@@ -61,6 +61,19 @@ for k, trick in enumerate(tricks):
     deaths = s["worker_deaths"]
 check("each is in quarantine", s["quarantined"] == len(tricks),
       s["quarantined"])
+# pictures on demand are drawn for themselves: whoever waits beside such a
+# job never shares its batch, nor its fate
+ids = ["a%d" % i for i in range(9)]
+for i, n in enumerate(ids):
+    if i == 4:
+        c.submit(b"EVIL:spin", id="drawn", artifacts=["overlay"])
+    c.submit(picture(i + 300), id=n, explain="never")
+c.until(lambda: "drawn" in c.verdicts and all(n in c.verdicts for n in ids),
+        40)
+check("a job with artifacts hangs alone",
+      c.verdicts.get("drawn", {}).get("decision") == "error" and
+      all(c.verdicts.get(n, {}).get("attempt") == 1 for n in ids),
+      [c.verdicts.get(n, {}).get("attempt") for n in ids])
 c.submit(b"EVIL:log-flood 2000", id="flood")
 c.until(lambda: "flood" in c.verdicts, 20)
 log = open(os.environ["TMP_DIR"] + "/log", "rb").read()
