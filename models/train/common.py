@@ -8,6 +8,7 @@ import torch.distributed as dist
 BATCH = 40              # pictures per process and step
 FRESH = 16              # of which newly drawn; the rest are drawn before
 POOL = 4096             # pictures remembered
+FIRST = 600             # pictures drawn before the first step
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -25,7 +26,7 @@ class Pool:
         self.scenes, self.items = scenes, []
 
     def batch(self, rng, done, size=BATCH, fresh=FRESH):
-        want = fresh if len(self.items) >= size else size
+        want = fresh if self.items else FIRST
         plain = max(0.35, 0.8 - 3 * done)       # easy pictures come first
         for item in [self.scenes.random(rng, plain) for _ in range(want)]:
             if len(self.items) < POOL:
