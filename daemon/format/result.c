@@ -20,6 +20,9 @@ static const char *const stages[] = {
 static const char *const view_kinds[] = { "center", "whole", "cover" };
 static const char *const backgrounds[] = { "stored", "white", "black" };
 static const char *const sources[] = { "none", "image", "text" };
+static const char *const no_maps[] = {
+	"none", "never", "no_image", "not_in_top", "incomplete", "no_room"
+};
 static const char *const methods[] = {
 	"additive", "raw", "rollout", "similarity"
 };
@@ -28,6 +31,7 @@ CW_NAMES(cw_stage, enum cw_stage, stages)
 CW_NAMES(cw_view, enum cw_view_kind, view_kinds)
 CW_NAMES(cw_background, enum cw_background, backgrounds)
 CW_NAMES(cw_source, enum cw_source, sources)
+CW_NAMES(cw_no_map, enum cw_no_map, no_maps)
 CW_NAMES(cw_method, enum cw_method, methods)
 CW_NAMES_PARSE(cw_method, methods)
 
@@ -109,6 +113,7 @@ put_scores(struct cw_pack *w, const struct cw_result *res,
 		cw_put_u32(w, c->prompt);
 		cw_put_u32(w, c->view);
 		cw_put_f32(w, c->text_score);
+		cw_put_u32(w, c->no_map);
 	}
 	cw_put_floats(w, res->cosines, set->nprompts);
 	cw_put_floats(w, res->scores, set->nprompts);
@@ -309,6 +314,7 @@ get_scores(struct cw_unpack *r, const struct cw_policy_set *set,
 		c->prompt = cw_get_below(r, (uint32_t)k->nprompts);
 		c->view = cw_get_below(r, res->nviews + (res->nviews == 0));
 		c->text_score = get_number(r);
+		c->no_map = cw_get_below(r, CW_NO_MAPS);
 	}
 	res->cosines = get_numbers(r, a, set->nprompts);
 	res->scores = get_numbers(r, a, set->nprompts);

@@ -52,6 +52,18 @@ struct cw_view {
 enum cw_source { CW_FROM_NONE, CW_FROM_IMAGE, CW_FROM_TEXT, CW_SOURCES };
 const char *cw_source_name(enum cw_source s);	/* "image", "text" */
 
+/* Why a category that its image flagged has no map. */
+enum cw_no_map {
+	CW_MAP_MADE,		/* it has one, or none was to be expected */
+	CW_NO_MAP_NEVER,	/* job or policy: explain never */
+	CW_NO_MAP_STORED,	/* scored from embeddings, without the image */
+	CW_NO_MAP_TOP,		/* harsher ones took the policy's explain.top */
+	CW_NO_MAP_INCOMPLETE,	/* its parts did not add up to the margin */
+	CW_NO_MAP_ROOM,		/* no memory was left for it */
+	CW_NO_MAPS
+};
+const char *cw_no_map_name(enum cw_no_map m);	/* "never" ... */
+
 struct cw_cat_result {		/* in the set's order of categories */
 	enum cw_source	 source;	/* of score: the harsher; NONE: not applied */
 	float		 score;		/* against the thresholds */
@@ -59,6 +71,7 @@ struct cw_cat_result {		/* in the set's order of categories */
 	uint32_t	 prompt;	/* winner, index within the category */
 	uint32_t	 view;		/* index into views */
 	float		 text_score;	/* of the accompanying text, when given */
+	enum cw_no_map	 no_map;
 };
 
 struct cw_region {

@@ -295,6 +295,34 @@ map_json(const struct cw_policy_set *set, const struct cw_result *res,
 	return o;
 }
 
+/* Flagged, and no map to show for it: why. */
+static void
+absent_json(json_t *root, const struct cw_policy_set *set,
+    const struct cw_result *res)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < set->ncategories; i++) {
+		const struct cw_cat_result *r = &res->cats[i];
+		const struct cw_category *c;
+		const struct cw_policy *p;
+		json_t *o;
+
+		cw_policy_set_category(set, i, &p, &c);
+		if (r->source == CW_FROM_NONE || r->no_map == CW_MAP_MADE ||
+		    cw_thresholds_decide(&c->thresholds, r->score) == CW_ALLOW)
+			continue;
+		o = json_object();
+		set_text(o, "policy", p->id);
+		set_text(o, "category", c->id);
+		set_text(o, "reason", cw_no_map_name(r->no_map));
+		json_array_append_new(list, o);
+	}
+	if (json_array_size(list) > 0)
+		json_object_set(root, "maps_absent", list);
+	json_decref(list);
+}
+
 static json_t *
 text_json(const struct cw_policy_set *set, const struct cw_result *res)
 {
@@ -371,6 +399,7 @@ scored_json(json_t *root, const struct cw_policy_set *set,
 			    map_json(set, res, &res->maps[i]));
 		json_object_set_new(root, "maps", maps);
 	}
+	absent_json(root, set, res);
 	if (res->text.ntokens > 0)
 		json_object_set_new(root, "text", text_json(set, res));
 }

@@ -290,6 +290,7 @@ map_category(struct cw_worker *w, struct cw_task *t, uint32_t view,
 	const struct cw_policy *p;
 	enum cw_status st;
 
+	t->image[i].no_map = CW_NO_MAP_ROOM;
 	if (m == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "no room for a map");
 	cw_policy_set_category(&w->bank->set, i, &p, &c);
@@ -300,6 +301,8 @@ map_category(struct cw_worker *w, struct cw_task *t, uint32_t view,
 	cw_arena_release(w->scratch, mark);
 	if (st != CW_OK)
 		m->values = NULL;	/* no map is better than a wrong one */
+	t->image[i].no_map = st == CW_OK ? CW_MAP_MADE :
+	    st == CW_E_LIMIT ? CW_NO_MAP_ROOM : CW_NO_MAP_INCOMPLETE;
 	return st;
 }
 
@@ -352,6 +355,41 @@ insert(const struct cw_policy_set *set, struct cw_task *t,
 	t->res.nmaps++;
 }
 
+static bool
+has_map(const struct cw_result *res, uint32_t category)
+{
+	uint32_t i = 0;
+
+	while (i < res->nmaps && res->maps[i].category != category)
+		i++;
+	return i < res->nmaps;
+}
+
+/* Of what the image flagged: which has no map, and why. */
+static void
+excuse(const struct cw_worker *w, struct cw_task *t)
+{
+	const struct cw_policy_set *set = &w->bank->set;
+
+	for (uint32_t i = 0; i < set->ncategories; i++) {
+		struct cw_cat_result *r = &t->res.cats[i];
+		const struct cw_category *c;
+		const struct cw_policy *p;
+
+		cw_policy_set_category(set, i, &p, &c);
+		if (t->image[i].source == CW_FROM_NONE ||
+		    cw_thresholds_decide(&c->thresholds,
+		    t->image[i].score) == CW_ALLOW || has_map(&t->res, i))
+			r->no_map = CW_MAP_MADE;
+		else if (when_of(t, p) == CW_WHEN_NEVER)
+			r->no_map = CW_NO_MAP_NEVER;
+		else if (t->job.nembeds > 0)
+			r->no_map = CW_NO_MAP_STORED;
+		else if (r->no_map == CW_MAP_MADE)
+			r->no_map = CW_NO_MAP_TOP;
+	}
+}
+
 enum cw_status
 cw_explain_settle(const struct cw_worker *w, struct cw_task *t,
     struct cw_err *err)
@@ -373,6 +411,7 @@ cw_explain_settle(const struct cw_worker *w, struct cw_task *t,
 				insert(set, t, &t->maps[chosen[j]]);
 		first += (uint32_t)p->ncategories;
 	}
+	excuse(w, t);
 	for (uint32_t i = 0; i < t->res.nmaps; i++) {
 		struct cw_map *m = &t->res.maps[i];
 

@@ -69,8 +69,9 @@ CW_MUST_USE enum cw_status cw_explain_view(struct cw_worker *w,
     const struct cw_trace *trace, struct cw_err *err);
 
 /*
- * All views are done: choose the maps that the result keeps, harshest first,
- * and find their regions.
+ * All views are done, the result has the image's scores: choose the maps that
+ * it keeps, harshest first, find their regions, and say which flagged category
+ * has none, and why.
  */
 CW_MUST_USE enum cw_status cw_explain_settle(const struct cw_worker *w,
     struct cw_task *t, struct cw_err *err);

@@ -556,6 +556,37 @@ test_a_verdict_names_what_the_set_names(void **state)
 }
 
 static void
+test_a_verdict_says_why_a_flag_has_no_map(void **state)
+{
+	struct cw_policy_set *set = sample_set();
+	struct cw_result *res = sample_result(set), back;
+	const char *category, *reason;
+	struct cw_pack w;
+	json_t *root;
+
+	(void)state;
+	res->cats[0].no_map = CW_NO_MAP_INCOMPLETE;
+	res->cats[1].no_map = CW_NO_MAP_NEVER;	/* but it is not flagged */
+	w = packed_result(set, res);
+	assert_int_equal(unpack_result(set, w.p, w.len, &back), CW_OK);
+	root = verdict(set, &back);
+	assert_int_equal(json_array_size(json_object_get(root,
+	    "maps_absent")), 1);
+	assert_int_equal(json_unpack(root, "{s:[{s:s,s:s}]}", "maps_absent",
+	    "category", &category, "reason", &reason), 0);
+	assert_string_equal(category, "violence.weapon");
+	assert_string_equal(reason, "incomplete");
+	json_decref(root);
+	res->cats[0].no_map = CW_MAP_MADE;
+	root = verdict(set, res);
+	assert_null(json_object_get(root, "maps_absent"));
+	json_decref(root);
+	res->cats[0].no_map = CW_NO_MAPS;
+	w = packed_result(set, res);
+	assert_int_equal(unpack_result(set, w.p, w.len, &back), CW_E_FORMAT);
+}
+
+static void
 test_an_error_verdict_is_neither_allow_nor_flag(void **state)
 {
 	struct cw_policy_set *set = sample_set();
@@ -728,6 +759,7 @@ main(void)
 		T(test_a_forged_result_is_refused),
 		T(test_the_harshest_category_decides_and_shadow_never),
 		T(test_a_verdict_names_what_the_set_names),
+		T(test_a_verdict_says_why_a_flag_has_no_map),
 		T(test_an_error_verdict_is_neither_allow_nor_flag),
 		T(test_a_job_header_is_read_and_its_faults_are_named),
 		T(test_a_job_survives_packing_and_damage),

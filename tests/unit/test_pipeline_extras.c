@@ -196,6 +196,61 @@ test_a_picture_larger_than_an_answer_is_not_made(void **state)
 	cw_arena_close(&a);
 }
 
+/* The scene's own thing is flagged; its map is made, or the reason given. */
+static void
+test_a_flag_without_a_map_says_why(void **state)
+{
+	struct cw_result res;
+	struct cw_job j;
+
+	(void)state;
+	need_toy();
+	j = scene_job(2);	/* a blue cross */
+	res = score_scene(2);
+	assert_true(res.cats[8].score > 0.9f);
+	for (uint32_t i = 0; i < THINGS; i++)
+		assert_int_equal(res.cats[i].no_map, CW_MAP_MADE);
+	j.explain_set = true;
+	j.explain = CW_WHEN_NEVER;
+	drive_job(&toy, &j, 1, true);
+	j.explain = CW_WHEN_ALWAYS;
+	j.nimage = 0;
+	j.embeds = res.embeds;
+	j.nembeds = res.embed;
+	drive_job(&toy, &j, 2, false);
+	res = drive_result(&toy, 1);
+	assert_int_equal(res.nmaps, 0);
+	assert_int_equal(res.cats[8].no_map, CW_NO_MAP_NEVER);
+	assert_int_equal(res.cats[0].no_map, CW_MAP_MADE);
+	res = drive_result(&toy, 2);
+	assert_int_equal(res.nmaps, 0);
+	assert_int_equal(res.cats[8].no_map, CW_NO_MAP_STORED);
+}
+
+/* A policy that explains one category, and a picture that flags every one. */
+static void
+test_harsher_categories_take_the_maps(void **state)
+{
+	struct cw_policy_set set;
+	struct cw_result res;
+	uint32_t absent = 0;
+
+	(void)state;
+	need_toy();
+	set = toy_set(toy.arena, CW_SOFTMAX, 8);
+	set.policies[0].explain_top = 1;
+	for (int i = 0; i < THINGS; i++)
+		set.policies[0].categories[i].thresholds =
+		    (struct cw_thresholds){ 0, 1 };
+	assert_true(drive_policies(&toy, &set, NULL, 0).ok);
+	res = score_scene(2);
+	assert_int_equal(res.nmaps, 1);
+	for (uint32_t i = 0; i < THINGS; i++)
+		absent += res.cats[i].no_map == CW_NO_MAP_TOP;
+	assert_int_equal(absent, THINGS - 1);
+	assert_int_equal(res.cats[res.maps[0].category].no_map, CW_MAP_MADE);
+}
+
 int
 main(void)
 {
@@ -207,6 +262,8 @@ main(void)
 		cmocka_unit_test(test_pictures_of_many_jobs_do_not_add_up),
 		cmocka_unit_test(
 		    test_a_picture_larger_than_an_answer_is_not_made),
+		cmocka_unit_test(test_a_flag_without_a_map_says_why),
+		cmocka_unit_test(test_harsher_categories_take_the_maps),
 	};
 
 	return cmocka_run_group_tests_name("pipeline_extras", tests, setup,
