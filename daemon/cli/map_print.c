@@ -134,10 +134,9 @@ print_map(const struct cw_cli *cli, const struct cw_explained *e,
 		printf("  masking the top %u patches lowers the margin by "
 		    "%.3f, random ones by %.3f%s%s%s\n", m->masked,
 		    (double)m->drop, (double)m->random_drop,
-		    m->drop > m->random_drop ? "" : cw_tint(cli, CW_DOUBT),
-		    m->drop > m->random_drop ? "" :
-		    ": weak, this map says little",
-		    m->drop > m->random_drop ? "" : cw_tint(cli, CW_PLAIN));
+		    cw_map_weak(m) ? cw_tint(cli, CW_DOUBT) : "",
+		    cw_map_weak(m) ? ": weak, this map says little" : "",
+		    cw_map_weak(m) ? cw_tint(cli, CW_PLAIN) : "");
 	for (uint32_t i = 0; i < m->nregions; i++)
 		printf("  region [%d,%d %dx%d] holds %.0f %% of what argues "
 		    "for it\n", m->regions[i].x, m->regions[i].y,

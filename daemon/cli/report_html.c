@@ -335,11 +335,10 @@ put_map(FILE *f, const struct cw_explained *e, const struct cw_map *m)
 		fprintf(f, "<p class=\"key%s\">Covering the %u strongest "
 		    "patches lowers the margin by %.2f, covering as many "
 		    "others by %.2f. %s</p>",
-		    m->drop > m->random_drop ? "" : " weak", m->masked,
+		    cw_map_weak(m) ? " weak" : "", m->masked,
 		    (double)m->drop, (double)m->random_drop,
-		    m->drop > m->random_drop ? "The map points at what "
-		    "counts." : "<strong>Weak: this map says little."
-		    "</strong>");
+		    cw_map_weak(m) ? "<strong>Weak: this map says little."
+		    "</strong>" : "The map points at what counts.");
 	fputs("</div>\n", f);
 }
 

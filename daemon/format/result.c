@@ -123,6 +123,12 @@ put_scores(struct cw_pack *w, const struct cw_result *res,
 	put_text(w, &res->text);
 }
 
+bool
+cw_map_weak(const struct cw_map *m)
+{
+	return !(m->drop > m->random_drop && m->drop > 0);
+}
+
 void
 cw_result_pack(const struct cw_result *res, const struct cw_policy_set *set,
     struct cw_pack *w)

@@ -100,6 +100,12 @@ struct cw_map {
 	uint32_t	 nregions;
 };
 
+/*
+ * Of a measured map: does masking its strongest patches not lower the margin,
+ * or no further than masking random ones?
+ */
+bool cw_map_weak(const struct cw_map *m);
+
 struct cw_text_result {		/* the accompanying text, if any */
 	uint32_t	 ntokens;	/* 0: none */
 	const char	**tokens;	/* [ntokens] valid UTF-8 as shown to people */

@@ -278,7 +278,7 @@ map_json(const struct cw_policy_set *set, const struct cw_result *res,
 		set_real(list, "drop", m->drop);
 		set_real(list, "random_drop", m->random_drop);
 		json_object_set_new(list, "weak",
-		    json_boolean(!(m->drop > m->random_drop)));
+		    json_boolean(cw_map_weak(m)));
 		json_object_set_new(o, "faithfulness", list);
 	}
 	list = json_array();

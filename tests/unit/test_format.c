@@ -556,6 +556,28 @@ test_a_verdict_names_what_the_set_names(void **state)
 }
 
 static void
+test_a_map_that_lowers_nothing_is_weak(void **state)
+{
+	static const struct {
+		float	drop, random_drop;
+		bool	want;
+	} cases[] = {
+		{ 1.0f, 0.5f, false }, { 1.0f, 1.0f, true },
+		{ 0.5f, 1.0f, true }, { 0.5f, -1.0f, false },
+		{ -0.5f, -1.0f, true }, { 0, -1.0f, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(cases); i++) {
+		const struct cw_map m = { .measured = true,
+			.drop = cases[i].drop,
+			.random_drop = cases[i].random_drop };
+
+		assert_int_equal(cw_map_weak(&m), cases[i].want);
+	}
+}
+
+static void
 test_a_verdict_says_why_a_flag_has_no_map(void **state)
 {
 	struct cw_policy_set *set = sample_set();
@@ -760,6 +782,7 @@ main(void)
 		T(test_the_harshest_category_decides_and_shadow_never),
 		T(test_a_verdict_names_what_the_set_names),
 		T(test_a_verdict_says_why_a_flag_has_no_map),
+		T(test_a_map_that_lowers_nothing_is_weak),
 		T(test_an_error_verdict_is_neither_allow_nor_flag),
 		T(test_a_job_header_is_read_and_its_faults_are_named),
 		T(test_a_job_survives_packing_and_damage),
