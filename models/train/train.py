@@ -17,6 +17,7 @@ import time
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
@@ -170,11 +171,20 @@ class Trainer:
         parts.update(bank=bank.item(), pair=pair.item(), sense=sense.item())
         return bank + 0.3 * back + 0.3 * pair + 0.3 * sense
 
+    def done(self, seconds):
+        """The share of the schedule that lies behind; the same everywhere."""
+        if not self.args.minutes:
+            return self.step / self.args.steps
+        share = torch.tensor([seconds / (60 * self.args.minutes)])
+        if self.n > 1:
+            dist.broadcast(share, 0)
+        return self.args.done + (1 - self.args.done) * share.item()
+
     def run(self):
-        started = time.time() - self.seconds
+        before = self.seconds
+        started = time.time() - before
         seen = {}
-        while self.step < self.args.steps:
-            done = self.step / self.args.steps
+        while (done := self.done(time.time() - started - before)) < 1:
             rng = np.random.default_rng((self.args.seed, self.rank, self.step))
             warm = min(1.0, (self.step + 1) / 200)
             pace = warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
@@ -206,6 +216,8 @@ class Trainer:
                 self.save()
             if self.step % 500 == 0 or self.step == self.args.steps:
                 self.watch()
+        if self.rank == 0:
+            self.save()
 
     def watch(self):
         """Top-1 on the held-out styles, plain; one style per process."""
@@ -224,6 +236,10 @@ def main():
     p.add_argument("--steps", type=int, default=1800)
     p.add_argument("--lr", type=float, default=0.02)
     p.add_argument("--start", help="a state.pt whose weights are gone on from")
+    p.add_argument("--minutes", type=float, help="end after so long instead of "
+                   "after --steps, on a machine shared with others")
+    p.add_argument("--done", type=float, default=0.0,
+                   help="share of the schedule that --minutes begins at")
     args = p.parse_args()
     join(args)
     os.makedirs(args.out, exist_ok=True)
