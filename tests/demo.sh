@@ -33,7 +33,7 @@ cat >"$dir/config.yaml" <<-EOT
 EOT
 "$build/clipwardd" -d -f "$dir/config.yaml" 2>"$out/clipwardd.log" &
 daemon=$!
-python3 tests/demo.py "$build/clipward" "$dir/control.sock" "$daemon" "$out" tests/data/*.jpg tests/data/*.png || {
+"${PYTHON:-/usr/bin/python3}" tests/demo.py "$build/clipward" "$dir/control.sock" "$daemon" "$out" tests/data/*.jpg tests/data/*.png || {
 	cat "$out/clipwardd.log" >&2
 	exit 1
 }

@@ -35,7 +35,7 @@ mkdir -p "${CACHE:-$dir/cache}"
 "$build/clipwardd" -d -f "$dir/config.yaml" 2>"$dir/log" &
 daemon=$!
 # shellcheck disable=SC2086
-python3 tests/faults/soak.py "$build/clipward" "$dir/control.sock" "$daemon" "${SECONDS_:-60}" \
+"${PYTHON:-/usr/bin/python3}" tests/faults/soak.py "$build/clipward" "$dir/control.sock" "$daemon" "${SECONDS_:-60}" \
     ${PICTURES:-tests/data/*.jpg} || {
 	tail -n 20 "$dir/log" >&2
 	exit 1
