@@ -20,6 +20,8 @@
 					   be larger */
 #define TRIAL_MS	600000		/* encoding the prompts of a new set */
 #define KEEP_BYTES	(4u << 20)
+#define UNREAD_LATE_MS	60000		/* a row that nothing can read is tried
+					   again this often */
 #define MEAN_WEIGHT	0.1		/* of the newest batch in job_us */
 
 /* ---- choosing ---- */
@@ -141,8 +143,36 @@ any_policy(const struct cw_generation *g, const struct cw_job *j)
 }
 
 /*
+ * Its row can't be read.  That may pass, and meanwhile the others go on; when
+ * it does not, the bytes go to the quarantine and the sender hears of it.
+ */
+static void
+unreadable(struct cw_daemon *d, struct cw_slot *s, const struct cw_err *why)
+{
+	const uint64_t now = cw_now_ms();
+	struct cw_err err;
+
+	if (s->unread == 0)
+		cw_log(CW_LOG_ERR, "spool job=%s can't be read error=\"%s\"",
+		    s->id, why->text);
+	cw_timer_set(d->pool->wait, 1);
+	if (!cw_slot_unread(s, now))
+		return;
+	if (cw_spool_set_aside(d->spool, s->seq, "unreadable", cw_wall_us(),
+	    &err) != CW_OK) {
+		s->again_ms = now + UNREAD_LATE_MS;
+		return;
+	}
+	cw_log(CW_LOG_WARNING, "quarantine job=%s reads=%u", s->id,
+	    s->unread);
+	d->stats.quarantined++;
+	cw_sink_error(d, s, CW_ST_QUEUE, "spool",
+	    "the stored job can't be read");
+}
+
+/*
  * The frame of a job, in the scratch arena.  false: it has got a verdict
- * instead, or (*stop) the spool can't be read now.
+ * instead, or (*stop) it can't be read now.
  */
 static bool
 load_job(struct cw_daemon *d, const struct cw_generation *g,
@@ -155,11 +185,13 @@ load_job(struct cw_daemon *d, const struct cw_generation *g,
 	struct cw_err err;
 
 	st = cw_spool_get_job(d->spool, s->seq, a, &j, &err);
-	if (st == CW_E_SYSTEM || st == CW_E_LIMIT) {
+	if (st != CW_OK && st != CW_E_NOT_FOUND) {
 		*stop = true;
+		unreadable(d, s, &err);
 		return false;
 	}
-	if (st != CW_OK) {
+	s->unread = 0;
+	if (st == CW_E_NOT_FOUND) {
 		cw_sink_error(d, s, CW_ST_QUEUE, "spool",
 		    "the stored job can't be read");
 		return false;
@@ -198,6 +230,8 @@ fill_batch(struct cw_worker *w, struct cw_bytes *bodies, size_t most)
 			answer_expired(d, s);
 			continue;
 		}
+		if (now < s->again_ms)
+			continue;
 		if (w->nsent > 0 && (s->alone || bytes + s->bytes >
 		    BATCH_BYTES))
 			break;

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #define QUEUE_MAGIC	0x9e0e0e5du
+#define UNREAD_MS	1000	/* between two tries to read a row */
 
 struct list {
 	struct cw_slot	*head, *tail;
@@ -222,6 +223,13 @@ cw_slot_route(struct cw_slot *s, uint64_t route)
 		s->nroutes--;
 	}
 	s->routes[s->nroutes++] = route;
+}
+
+bool
+cw_slot_unread(struct cw_slot *s, uint64_t now_ms)
+{
+	s->again_ms = now_ms + UNREAD_MS;
+	return ++s->unread >= CW_UNREAD_MAX;
 }
 
 size_t

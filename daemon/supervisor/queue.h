@@ -52,6 +52,8 @@ struct cw_slot {
 	enum cw_priority priority;
 	uint32_t	 attempt;	/* finished ones */
 	uint32_t	 blame;
+	uint32_t	 unread;	/* failed reads of its row, in a row */
+	uint64_t	 again_ms;	/* monotonic; not read before that */
 	bool		 alone;		/* only in a batch of its own */
 	bool		 no_embeds;	/* must be scored from its image */
 	bool		 from_embeds;	/* ... and is being, this time */
@@ -91,6 +93,13 @@ struct cw_slot *cw_queue_next(const struct cw_queue *q,
 /* Remember who gets the verdict.  Beyond CW_ROUTES_MAX the oldest but the
  * first gives way: whoever sent the job keeps its place. */
 void cw_slot_route(struct cw_slot *s, uint64_t route);
+
+/*
+ * Its row could not be read: count that, and wait a second before the next
+ * try.  true: CW_UNREAD_MAX times now, so it is more than a passing fault.
+ */
+#define CW_UNREAD_MAX	5u
+bool cw_slot_unread(struct cw_slot *s, uint64_t now_ms);
 
 size_t cw_queue_count(const struct cw_queue *q);	/* all but free */
 size_t cw_queue_waiting(const struct cw_queue *q);	/* READY */

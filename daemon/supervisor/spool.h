@@ -87,13 +87,19 @@ typedef bool cw_spool_job_fn(void *payload, const struct cw_spool_job *j);
 CW_MUST_USE enum cw_status cw_spool_each_job(struct cw_spool *sp,
     int64_t after_seq, cw_spool_job_fn *fn, void *payload,
     struct cw_err *err);
-/* The job itself, image and all, in the arena. */
+/*
+ * The job itself, image and all, in the arena.  CW_E_NOT_FOUND; CW_E_FORMAT
+ * also when the image is not as long as it was; else it may yet be read.
+ */
 CW_MUST_USE enum cw_status cw_spool_get_job(struct cw_spool *sp, int64_t seq,
     struct cw_arena *a, struct cw_job *out, struct cw_err *err);
 CW_MUST_USE enum cw_status cw_spool_note_attempt(struct cw_spool *sp,
     int64_t seq, uint32_t attempt, uint32_t blame, struct cw_err *err);
 /* Copy a job to the quarantine; it stays a job until its verdict. */
 CW_MUST_USE enum cw_status cw_spool_quarantine(struct cw_spool *sp,
+    int64_t seq, const char *reason, int64_t now_us, struct cw_err *err);
+/* The same for a row that may be unreadable: then the turn goes on. */
+CW_MUST_USE enum cw_status cw_spool_set_aside(struct cw_spool *sp,
     int64_t seq, const char *reason, int64_t now_us, struct cw_err *err);
 
 /* ---- verdicts ---- */

@@ -89,6 +89,10 @@ read_job(struct cw_rows *r, struct cw_arena *a, struct cw_job *out,
 	if ((st = cw_job_unpack(&u, a, out, err)) != CW_OK)
 		return st;
 	image = cw_row_blob(r, 1, &nimage);
+	/* Short of memory SQLite gives no bytes at all, and no error. */
+	if (nimage != (uint64_t)cw_row_int(r, 2))
+		return cw_err_set(err, CW_E_FORMAT, "job: %zu bytes of %jd",
+		    nimage, (intmax_t)cw_row_int(r, 2));
 	copy = cw_arena_alloc(a, nimage + 1);
 	if (copy == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "job: no room");
@@ -108,7 +112,7 @@ cw_spool_get_job(struct cw_spool *sp, int64_t seq, struct cw_arena *a,
 
 	CW_CHECK_OBJ(sp, SPOOL_MAGIC);
 	st = CW_DB_QUERY(sp->db, &r, err,
-	    "SELECT header, payload FROM jobs WHERE seq = ?1", CW_I(seq));
+	    "SELECT header, payload, bytes FROM jobs WHERE seq = ?1", CW_I(seq));
 	if (st != CW_OK)
 		return st;
 	if (cw_rows_next(r))
@@ -128,13 +132,29 @@ cw_spool_note_attempt(struct cw_spool *sp, int64_t seq, uint32_t attempt,
 	    " WHERE seq = ?3", CW_I(attempt), CW_I(blame), CW_I(seq));
 }
 
+#define TO_QUARANTINE	"INSERT OR REPLACE INTO quarantine"		\
+	" SELECT id, ?1, ?2, sha256, header, payload FROM jobs"		\
+	" WHERE seq = ?3"
+
 enum cw_status
 cw_spool_quarantine(struct cw_spool *sp, int64_t seq, const char *reason,
     int64_t now_us, struct cw_err *err)
 {
-	return SPOOL_RUN(sp, err, "INSERT OR REPLACE INTO quarantine"
-	    " SELECT id, ?1, ?2, sha256, header, payload FROM jobs"
-	    " WHERE seq = ?3", CW_T(reason), CW_I(now_us), CW_I(seq));
+	return SPOOL_RUN(sp, err, TO_QUARANTINE, CW_T(reason), CW_I(now_us),
+	    CW_I(seq));
+}
+
+enum cw_status
+cw_spool_set_aside(struct cw_spool *sp, int64_t seq, const char *reason,
+    int64_t now_us, struct cw_err *err)
+{
+	enum cw_status st = cw_spool_write(sp, err);
+
+	if (st != CW_OK)
+		return st;
+	/* SQLite undoes a statement that fails, and no more. */
+	return CW_DB_RUN(sp->db, err, TO_QUARANTINE, CW_T(reason),
+	    CW_I(now_us), CW_I(seq));
 }
 
 /* ---- verdicts ---- */

@@ -141,6 +141,20 @@ test_the_first_and_the_newest_senders_hear_the_verdict(void **state)
 	assert_int_equal(s->routes[3], 6);
 }
 
+static void
+test_a_row_that_stays_unreadable_is_given_up_after_seconds(void **state)
+{
+	struct cw_slot *s = add(*state, "a", CW_BULK);
+	uint64_t now = 5000;
+
+	for (uint32_t i = 1; i < CW_UNREAD_MAX; i++) {
+		assert_false(cw_slot_unread(s, now));
+		assert_int_equal(s->again_ms, now + 1000);
+		now = s->again_ms;
+	}
+	assert_true(cw_slot_unread(s, now));
+}
+
 #define QUEUE_TEST(fn)	cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -153,6 +167,8 @@ main(void)
 		QUEUE_TEST(test_a_full_table_takes_no_more_until_one_goes),
 		QUEUE_TEST(test_ten_thousand_comings_and_goings_leave_it_empty),
 		QUEUE_TEST(test_the_first_and_the_newest_senders_hear_the_verdict),
+		QUEUE_TEST(
+		    test_a_row_that_stays_unreadable_is_given_up_after_seconds),
 	};
 
 	return cmocka_run_group_tests_name("queue", tests, NULL, NULL);

@@ -149,6 +149,47 @@ test_a_job_without_commit_is_gone_after_reopening(void **state)
 }
 
 static void
+test_an_image_of_another_length_is_not_handed_out(void **state)
+{
+	struct fixture *f = *state;
+	struct cw_job j;
+	int64_t seq;
+
+	must(f, put(f, "job-1", 10, &seq));
+	must(f, cw_spool_commit(f->sp, &f->err));
+	must(f, CW_DB_RUN(f->sp->db, &f->err, "UPDATE jobs SET payload ="
+	    " substr(payload, 1, ?1)", CW_I(9)));
+	assert_int_equal(cw_spool_get_job(f->sp, seq, f->a, &j, &f->err),
+	    CW_E_FORMAT);
+	assert_int_equal(cw_spool_get_job(f->sp, seq + 1, f->a, &j, &f->err),
+	    CW_E_NOT_FOUND);
+}
+
+static void
+test_a_row_set_aside_keeps_its_bytes_and_its_turn(void **state)
+{
+	struct fixture *f = *state;
+	struct cw_spool_use use;
+	int64_t seq, bytes;
+
+	must(f, put(f, "job-1", 10, &seq));
+	must(f, cw_spool_set_aside(f->sp, seq, "unreadable", 1, &f->err));
+	/* What can't be copied does not undo the rest. */
+	must(f, CW_DB_RUN(f->sp->db, &f->err, "CREATE TEMP TRIGGER no BEFORE"
+	    " INSERT ON quarantine BEGIN SELECT raise(ABORT, 'no');"
+	    " END", { CW_BIND_END, 0, NULL, 0 }));
+	assert_int_not_equal(cw_spool_set_aside(f->sp, seq, "unreadable", 2,
+	    &f->err), CW_OK);
+	must(f, cw_spool_commit(f->sp, &f->err));
+	must(f, cw_spool_use(f->sp, &use, &f->err));
+	assert_int_equal(use.quarantined, 1);
+	assert_int_equal(use.jobs, 1);
+	must(f, cw_db_int(f->sp->db, "SELECT length(payload) FROM quarantine",
+	    &bytes, &f->err));
+	assert_int_equal(bytes, 10);
+}
+
+static void
 test_the_same_id_twice_undoes_the_whole_turn(void **state)
 {
 	struct fixture *f = *state;
@@ -580,6 +621,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		SPOOL_TEST(test_a_committed_job_is_there_after_reopening),
 		SPOOL_TEST(test_a_job_without_commit_is_gone_after_reopening),
+		SPOOL_TEST(test_an_image_of_another_length_is_not_handed_out),
+		SPOOL_TEST(test_a_row_set_aside_keeps_its_bytes_and_its_turn),
 		SPOOL_TEST(test_the_same_id_twice_undoes_the_whole_turn),
 		SPOOL_TEST(test_while_sick_a_turn_that_writes_does_not_succeed),
 		SPOOL_TEST(test_a_verdict_takes_its_jobs_place),
