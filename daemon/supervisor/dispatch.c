@@ -20,6 +20,7 @@
 					   be larger */
 #define TRIAL_MS	600000		/* encoding the prompts of a new set */
 #define KEEP_BYTES	(4u << 20)
+#define NAMES_BYTES	(1u << 20)	/* room beside a job's pictures */
 #define UNREAD_LATE_MS	60000		/* a row that nothing can read is tried
 					   again this often */
 #define MEAN_WEIGHT	0.1		/* of the newest batch in job_us */
@@ -91,8 +92,10 @@ sweep_one(void *payload, struct cw_slot *s)
 void
 cw_pool_sweep(struct cw_daemon *d)
 {
-	/* Without a model there is nothing a verdict could name. */
-	if (cw_pool_ready(d) && cw_queue_waiting(d->queue) > 0)
+	/* Without a model there is nothing a verdict could name; while the
+	 * spool is sick it would be made, counted and undone. */
+	if (cw_pool_ready(d) && !cw_spool_sick(d->spool) &&
+	    cw_queue_waiting(d->queue) > 0)
 		cw_queue_each(d->queue, sweep_one, d);
 }
 
@@ -438,14 +441,38 @@ take_result(struct cw_worker *w, uint64_t ticket, struct cw_unpack *r,
 	return CW_OK;
 }
 
+/* Kept in the worker's arena, or left out when there is no room for it. */
+static enum cw_status
+keep_artifact(struct cw_worker *w, struct cw_unpack *r, struct cw_err *err)
+{
+	struct cw_arena *a = w->art_arena;
+	const size_t mark = cw_arena_mark(a);
+	struct cw_artifact_data *art = &w->arts[w->narts];
+	const void *p;
+	void *copy;
+
+	art->kind = cw_get_u32(r);
+	art->name = cw_get_str(r, CW_ID_BYTES, a);
+	p = cw_get_blob(r, CW_FRAME_MAX, &art->data.n);
+	if (!cw_unpack_end(r) || cw_artifact_name(art->kind) == NULL)
+		return cw_err_set(err, CW_E_FORMAT, "ARTIFACT: bad bytes");
+	if (art->data.n > CW_ARTIFACT_BYTES ||
+	    cw_arena_used(a) + art->data.n > ARTS_BYTES - NAMES_BYTES) {
+		cw_arena_release(a, mark);
+		return CW_OK;
+	}
+	copy = cw_arena_alloc(a, art->data.n + 1);
+	CW_CHECK(copy != NULL);
+	memcpy(copy, p, art->data.n);
+	art->data.p = copy;
+	w->narts++;
+	return CW_OK;
+}
+
 static enum cw_status
 take_artifact(struct cw_worker *w, uint64_t ticket, struct cw_unpack *r,
     struct cw_err *err)
 {
-	struct cw_artifact_data *art;
-	const void *p;
-	void *copy;
-
 	if (w->narts == 0) {
 		cw_arena_reset(w->art_arena, KEEP_BYTES);
 		w->art_ticket = ticket;
@@ -454,20 +481,7 @@ take_artifact(struct cw_worker *w, uint64_t ticket, struct cw_unpack *r,
 		return cw_err_set(err, CW_E_FORMAT,
 		    "ARTIFACT that nobody asked for");
 	/* A picture per category can be more than one answer carries. */
-	if (w->narts == CW_PARTS_MAX)
-		return CW_OK;
-	art = &w->arts[w->narts];
-	art->kind = cw_get_u32(r);
-	art->name = cw_get_str(r, CW_ID_BYTES, w->art_arena);
-	p = cw_get_blob(r, CW_FRAME_MAX, &art->data.n);
-	copy = cw_arena_alloc(w->art_arena, art->data.n + 1);
-	if (!cw_unpack_end(r) || copy == NULL ||
-	    cw_artifact_name(art->kind) == NULL)
-		return cw_err_set(err, CW_E_FORMAT, "ARTIFACT: bad bytes");
-	memcpy(copy, p, art->data.n);
-	art->data.p = copy;
-	w->narts++;
-	return CW_OK;
+	return w->narts == CW_PARTS_MAX ? CW_OK : keep_artifact(w, r, err);
 }
 
 /* ---- policy sets ---- */

@@ -21,7 +21,6 @@
 					   of the largest bank, or a picture */
 #define OUT_BYTES	(1u << 30)	/* a batch is bounded where it is made */
 #define SCRATCH_BYTES	(2ul << 30)	/* address space */
-#define ART_BYTES	(64u << 20)	/* pictures of one job */
 #define START_MS	600000	/* hashing and preparing a large model, encoding
 				   its prompts */
 #define START_TRIES	3	/* of the first worker, when it just dies */
@@ -86,7 +85,7 @@ open_worker(struct cw_daemon *d, struct cw_worker *w, uint32_t number,
 	w->sent = cw_arena_zalloc(d->arena, d->cfg->workers.batch,
 	    sizeof(*w->sent));
 	CW_CHECK(w->sent != NULL);
-	if ((st = cw_arena_open(ART_BYTES, &w->art_arena, err)) != CW_OK)
+	if ((st = cw_arena_open(ARTS_BYTES, &w->art_arena, err)) != CW_OK)
 		return st;
 	w->timer = evtimer_new(d->base, on_timer, w);
 	if (w->timer == NULL)

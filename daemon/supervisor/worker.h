@@ -22,6 +22,7 @@
 
 #define WORKER_MAGIC	0x3092e41du
 #define POOL_MAGIC	0xb00100a1u
+#define ARTS_BYTES	(64u << 20)	/* pictures of one job, and their names */
 
 struct cw_sent {
 	struct cw_slot	*slot;		/* NULL: answered */
