@@ -222,6 +222,12 @@ cw_generation_learn(struct cw_generation *g,
 	if (done->nrows > 0 && done->embed != g->embed)
 		return cw_err_set(err, CW_E_FORMAT, "POLICY_DONE: vectors of "
 		    "%u numbers; want %u", done->embed, g->embed);
+	/* They are kept for good: not from a worker that makes them up. */
+	for (uint32_t i = 0; i < done->nrows; i++)
+		if (!is_unit(done->rows[i].vec, g->embed))
+			return cw_err_set(err, CW_E_FORMAT, "POLICY_DONE: "
+			    "the vector of prompt %u is not of length 1",
+			    done->rows[i].bank);
 	for (uint32_t i = 0; i < done->nrows; i++) {
 		const size_t b = done->rows[i].bank;
 
