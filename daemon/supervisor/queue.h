@@ -52,6 +52,7 @@ struct cw_slot {
 	enum cw_priority priority;
 	uint32_t	 attempt;	/* finished ones */
 	uint32_t	 blame;
+	bool		 former;	/* from before the daemon's start */
 	uint32_t	 unread;	/* failed reads of its row, in a row */
 	uint64_t	 again_ms;	/* monotonic; not read before that */
 	bool		 alone;		/* only in a batch of its own */

@@ -124,6 +124,20 @@ later(struct cw_daemon *d, struct cw_slot *s)
 		cw_queue_put_back(d->queue, s);
 }
 
+/*
+ * Reception and verdict by one clock that never jumps; only for a job of a
+ * former life there is none but the wall's.
+ */
+static int64_t
+age_us(const struct cw_slot *s, uint64_t now_ms)
+{
+	const int64_t us = cw_wall_us() - s->received_us;
+
+	if (!s->former)
+		return (int64_t)(now_ms - s->received_ms) * 1000;
+	return us > 0 ? us : 0;
+}
+
 static void
 finish(struct cw_daemon *d, struct cw_slot *s, const struct cw_policy_set *set,
     const struct cw_result *res, const struct cw_artifact_data *arts,
@@ -140,9 +154,7 @@ finish(struct cw_daemon *d, struct cw_slot *s, const struct cw_policy_set *set,
 		.sha256 = s->sha256,
 		.bytes = s->bytes,
 		.received_us = s->received_us,
-		/* both from one clock that never jumps */
-		.scored_us = s->received_us +
-		    (int64_t)(now_ms - s->received_ms) * 1000,
+		.scored_us = s->received_us + age_us(s, now_ms),
 		.model_name = m->name,
 		.model_sha256 = m->sha256,
 		.attempt = s->attempt + 1,
@@ -175,7 +187,7 @@ finish(struct cw_daemon *d, struct cw_slot *s, const struct cw_policy_set *set,
 	verdict_key(d, res->failed ? "" : s->cache_key, set->hash, key);
 	v.cache_key = key;
 	t = told_of(d, s->id, v.json, set, &dec);
-	t->total_us = (now_ms - s->received_ms) * 1000;
+	t->total_us = (uint64_t)(v.scored_us - v.received_us);
 	store(d, &v, s->seq);
 	keep_artifacts(d, s, arts, narts, t);
 	cw_queue_take(d->queue, s, CW_SLOT_DONE);

@@ -97,7 +97,7 @@ load_job(void *payload, const struct cw_spool_job *j)
 	struct cw_daemon *d = payload;
 	const uint64_t now_ms = cw_now_ms();
 	const int64_t age_us = cw_wall_us() - j->received_us;
-	uint64_t age_ms = age_us < 0 ? 0 : (uint64_t)age_us / 1000;
+	const uint64_t age_ms = age_us < 0 ? 0 : (uint64_t)age_us / 1000;
 	struct cw_slot *s;
 
 	if (!cw_job_id_valid(j->id)) {
@@ -105,15 +105,16 @@ load_job(void *payload, const struct cw_spool_job *j)
 		    (intmax_t)j->seq);
 		return true;
 	}
-	if (age_ms > now_ms)
-		age_ms = now_ms;	/* the machine was restarted since */
 	s = cw_queue_add(d->queue, j->id, j->bytes);
 	CW_CHECK(s != NULL);
 	s->seq = j->seq;
 	s->received_us = j->received_us;
-	s->received_ms = now_ms - age_ms;
+	s->former = true;
+	/* The machine may have been restarted since. */
+	s->received_ms = age_ms < now_ms ? now_ms - age_ms : 0;
 	if (j->deadline_ms != 0)
-		s->deadline_ms = s->received_ms + j->deadline_ms;
+		s->deadline_ms = age_ms >= j->deadline_ms ? now_ms :
+		    now_ms + j->deadline_ms - age_ms;
 	s->priority = j->priority;
 	s->attempt = j->attempt;
 	s->blame = j->blame;
