@@ -170,12 +170,13 @@ begin(struct cw_daemon *d)
 		finish(d, false, "the first policies are not in force yet");
 		return;
 	}
-	if ((st = cw_gates_reload(d, &err)) == CW_OK)
-		st = cw_generation_read(d->cfg, r->number + 1, &g, &err);
+	st = cw_generation_read(d->cfg, r->number + 1, &g, &err);
 	if (st == CW_OK && !has_tests(g) &&
 	    strcmp(g->set.hash, r->current->set.hash) == 0) {
-		cw_generation_unref(&g);	/* nothing has changed */
-		finish(d, true, "");
+		/* No policy has changed. */
+		cw_generation_unref(&g);
+		st = cw_gates_reload(d, &err);
+		finish(d, st == CW_OK, st == CW_OK ? "" : err.text);
 		return;
 	}
 	if (st == CW_OK)
@@ -260,12 +261,18 @@ void
 cw_reload_tried(struct cw_daemon *d, enum cw_trial how, const char *why)
 {
 	struct cw_reload *r = d->reload;
+	struct cw_err err;
 
 	if (r->candidate == NULL) {
 		/* The set that the daemon starts with: refused, it does not
 		 * start.  After a death the pool tries again, or gives up. */
 		if (how == CW_TRIAL_REFUSED)
 			(void)cw_err_set(&r->failed, CW_E_CONFIG, "%s", why);
+		return;
+	}
+	/* Policies and clients together, or neither. */
+	if (how == CW_TRIAL_TAKEN && cw_gates_reload(d, &err) != CW_OK) {
+		finish(d, false, err.text);
 		return;
 	}
 	if (how == CW_TRIAL_TAKEN) {

@@ -15,7 +15,9 @@ os.write(fd, keys["server"][1].encode() + b"\n")
 open(d + "/clients", "w").write("# who\n%s submit upload\n%s watch,reload desk\n"
                                 % (keys["upload"][0], keys["desk"][0]))
 EOT
-config "curve: {secret_key_file: $TMP_DIR/secret, clients_file: $TMP_DIR/clients}"
+cp -R "$root/policies" "$TMP_DIR/policies"
+config "policies: $TMP_DIR/policies/
+curve: {secret_key_file: $TMP_DIR/secret, clients_file: $TMP_DIR/clients}"
 start
 cat >"$TMP_DIR/curve.py" <<'EOT'
 import os, subprocess, sys
@@ -71,8 +73,20 @@ sneak = [k for k, h in up.answers if h.get("id") == "sneak"]
 check("PULL takes no job from watch", sneak == ["UNKNOWN"], sneak)
 with open(d + "/clients", "w") as f:
     f.write("%s submit late\n" % keys["late"][0].decode())
-pid = subprocess.run([os.environ["CW_BUILD"] + "/clipward", "--socket",
-                      d + "/control.sock", "reload"], capture_output=True)
+
+
+def reload():
+    return subprocess.run([os.environ["CW_BUILD"] + "/clipward", "--socket",
+                           d + "/control.sock", "reload"],
+                          capture_output=True)
+
+
+with open(d + "/policies/broken.yaml", "w") as f:
+    f.write("{")
+check("broken policies are refused", reload().returncode != 0)
+check("and the list with them", not comes_in(**curve("late")))
+os.unlink(d + "/policies/broken.yaml")
+pid = reload()
 check("the list is read again", pid.returncode == 0, pid)
 check("a new key comes in", comes_in(10, **curve("late")))
 up.submit(picture(5), id="c3")
