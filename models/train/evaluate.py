@@ -24,6 +24,7 @@ from scenes import PATCH, SIDE, Scenes
 from common import pixels
 
 HELD_OUT = ("openmoji", "fluent-emoji-flat")
+SHOWN = ("fluent-emoji-flat",)  # MIT; openmoji is SA: measured with, not shown
 TEMPLATES = ["a photo of {}.", "a picture of {}.", "a drawing of {}."]
 WEAPONS = ("gun", "knife", "sword", "axe", "bomb")
 
@@ -259,7 +260,7 @@ def parity(engine, model, pictures):
 def draw_failures(figures, path, most=30, across=6):
     """A sheet of held-out plain drawings that are taken for something else."""
     wrong = []
-    for style in HELD_OUT:
+    for style in SHOWN:
         scenes = Scenes(figures.cache, style)
         pictures, truth = plain(scenes, np.random.default_rng(0))
         for p, t, g in zip(pictures, truth, figures.guesses(pictures)):
