@@ -545,7 +545,8 @@ cw_worker_take(struct cw_worker *w, const struct cw_frame *f)
 	cw_arena_reset(a, KEEP_BYTES);
 	cw_unpack_init(&r, f->body, f->len);
 	if (f->type == CW_F_LOG)
-		st = cw_child_log("worker", w->number, &r, a, &err);
+		st = cw_child_log("worker", w->number, &w->log_rate, &r, a,
+		    &err);
 	else if (f->type == CW_F_READY && starting)
 		st = cw_worker_is_ready(w, &r, &err);
 	else if (f->type == CW_F_FATAL && starting)

@@ -47,6 +47,7 @@ struct cw_gates {
 	bool			 once_ready;	/* a first start has worked */
 	uint32_t		 restarts, failures, deaths_unready;
 	uint64_t		 started_ms;
+	struct cw_log_rate	 log_rate;
 	struct cw_gate_ready	 bound;
 	struct cw_gate_stats	 stats;
 	int			 exit_code;	/* of a FATAL */
@@ -118,6 +119,7 @@ start(struct cw_daemon *d, struct cw_err *err)
 		return st;
 	g->ready = g->paused = false;
 	g->started_ms = cw_now_ms();
+	g->log_rate = (struct cw_log_rate){ 0 };
 	if ((st = cw_link_open(&g->ch, fd, err)) != CW_OK ||
 	    (st = send_init(g, err)) != CW_OK) {
 		(void)kill(g->pid, SIGKILL);
@@ -347,7 +349,7 @@ take(struct cw_daemon *d, const struct cw_frame *f)
 	cw_arena_reset(g->scratch, KEEP_BYTES);
 	cw_unpack_init(&r, f->body, f->len);
 	if (f->type == CW_F_LOG)
-		st = cw_child_log("gate", 0, &r, g->scratch, &err);
+		st = cw_child_log("gate", 0, &g->log_rate, &r, g->scratch, &err);
 	else if (f->type == CW_F_GATE_READY && !g->ready)
 		st = take_ready(d, &r, &err);
 	else if (f->type == CW_F_FATAL && !g->ready)

@@ -203,6 +203,7 @@ spawn(struct cw_worker *w)
 	w->blamed = w->innocent = w->hung = w->awaits_policy = false;
 	w->canary_ticket = w->canary_ms = 0;
 	w->started_ms = cw_now_ms();
+	w->log_rate = (struct cw_log_rate){ 0 };
 	cw_worker_set_state(w, CW_W_STARTING, "");
 	cw_timer_set(w->timer, START_MS);
 	if (cw_link_open(&w->link, fd, &err) != CW_OK ||

@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "format/gate_msg.h"
+#include "supervisor/child_log.h"
 #include "supervisor/generation.h"
 #include "supervisor/link.h"
 #include "supervisor/pool.h"
@@ -40,6 +41,7 @@ struct cw_worker {
 	bool			 innocent;	/* its jobs have no part in it */
 	bool			 hung;		/* no answer in time */
 	struct cw_link		 link;
+	struct cw_log_rate	 log_rate;
 	struct event		*timer;		/* meaning depends on state */
 	struct cw_generation	*gen;		/* the set it holds or is given */
 	struct cw_generation	*trial;		/* the set it tries */
