@@ -197,31 +197,49 @@ cw_spawn(char *const argv[], char *const env[], pid_t *pid, int *channel,
 	return CW_OK;
 }
 
+/* Where the running program lies, without the last slash. */
+static bool
+own_directory(char dir[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", dir, PATH_MAX - 1);
+	char *slash;
+
+	if (n == -1)
+		return false;
+	dir[n] = '\0';
+	slash = strrchr(dir, '/');
+	CW_CHECK(slash != NULL);
+	*slash = '\0';
+	return true;
+}
+
+const char *
+cw_find_part(const char *name, struct cw_arena *a)
+{
+	static const char *const where[] = { "", "/../libexec/clipward" };
+	char dir[PATH_MAX];
+	const char *path;
+
+	for (size_t i = 0; i < CW_COUNT(where) && own_directory(dir); i++) {
+		path = cw_arena_printf(a, "%s%s/%s", dir, where[i], name);
+		if (path != NULL && access(path, F_OK) == 0)
+			return path;
+	}
+	return cw_arena_printf(a, "%s/%s", CW_LIBEXECDIR, name);
+}
+
 enum cw_status
 cw_find_program(const char *name, struct cw_arena *a, const char **out,
     struct cw_err *err)
 {
-	char self[PATH_MAX];
-	const char *path;
-	char *slash;
-	ssize_t n;
+	const char *path = cw_find_part(name, a);
 
-	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (n == -1)
-		return cw_err_sys(err, "/proc/self/exe");
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	CW_CHECK(slash != NULL);
-	*slash = '\0';
-	path = cw_arena_printf(a, "%s/%s", self, name);
-	if (path != NULL && access(path, X_OK) == -1)
-		path = cw_arena_printf(a, "%s/%s", CW_LIBEXECDIR, name);
 	if (path == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "%s: path too long", name);
 	if (access(path, X_OK) == -1)
-		return cw_err_set(err, CW_E_NOT_FOUND,
-		    "%s: not beside this program, nor in %s", name,
-		    CW_LIBEXECDIR);
+		return cw_err_set(err, CW_E_NOT_FOUND, "%s: not beside this "
+		    "program, nor in its ../libexec/clipward, nor in %s",
+		    name, CW_LIBEXECDIR);
 	*out = path;
 	return CW_OK;
 }

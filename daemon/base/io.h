@@ -49,9 +49,14 @@ CW_MUST_USE enum cw_status cw_spawn(char *const argv[], char *const env[],
     pid_t *pid, int *channel, struct cw_err *err);
 
 /*
- * Path of a sibling program: beside the running executable in a build tree,
- * else in the installed libexec directory.  arena string.
+ * Path of a part of ours, "clipward-worker" or "plugins/png.so": beside the
+ * running program (a build tree), in its ../libexec/clipward (installed
+ * under any prefix), else in the directory this was built for, where it need
+ * not exist.  arena; NULL when that overflows.
  */
+const char *cw_find_part(const char *name, struct cw_arena *a);
+
+/* The same for a program that must be there: CW_E_NOT_FOUND says where not. */
 CW_MUST_USE enum cw_status cw_find_program(const char *name,
     struct cw_arena *a, const char **out, struct cw_err *err);
 

@@ -3,13 +3,9 @@
  */
 #include <sched.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/io.h"
 #include "conf/config.h"
-
-#ifndef CW_LIBEXECDIR
-#define CW_LIBEXECDIR	"/usr/local/libexec/clipward"
-#endif
 
 struct cw_limits
 cw_config_limits(const struct cw_config *cfg)
@@ -38,19 +34,7 @@ cw_config_workers(const struct cw_config *cfg)
 const char *
 cw_config_plugin_path(const char *name, struct cw_arena *a)
 {
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	const char *path;
-	char *slash;
+	const char *part = cw_arena_printf(a, "plugins/%s.so", name);
 
-	if (n > 0) {
-		self[n] = '\0';
-		slash = strrchr(self, '/');
-		if (slash != NULL)
-			*slash = '\0';
-		path = cw_arena_printf(a, "%s/plugins/%s.so", self, name);
-		if (path != NULL && access(path, F_OK) == 0)
-			return path;
-	}
-	return cw_arena_printf(a, "%s/plugins/%s.so", CW_LIBEXECDIR, name);
+	return part == NULL ? NULL : cw_find_part(part, a);
 }

@@ -145,6 +145,23 @@ test_a_program_that_is_missing_is_named(void **state)
 }
 
 static void
+test_a_part_is_found_beside_or_where_it_is_installed(void **state)
+{
+	const char *path;
+	struct cw_arena *a;
+	struct cw_err err;
+
+	(void)state;
+	assert_int_equal(cw_arena_open(1 << 20, &a, NULL), CW_OK);
+	assert_int_equal(cw_find_program("test_arena", a, &path, &err), CW_OK);
+	assert_non_null(strstr(path, "/test_arena"));
+	assert_int_equal(cw_find_program("no-such-part", a, &path, &err),
+	    CW_E_NOT_FOUND);
+	assert_non_null(strstr(err.text, "../libexec/clipward"));
+	cw_arena_close(&a);
+}
+
+static void
 test_sha256_of_parts_is_that_of_the_whole(void **state)
 {
 	const struct cw_bytes parts[] = { { "a", 1 }, { "bc", 2 } };
@@ -182,6 +199,8 @@ main(void)
 		cmocka_unit_test(test_an_error_is_one_clean_line),
 		cmocka_unit_test(test_a_child_gets_its_channel_and_nothing_else),
 		cmocka_unit_test(test_a_program_that_is_missing_is_named),
+		cmocka_unit_test(
+		    test_a_part_is_found_beside_or_where_it_is_installed),
 		cmocka_unit_test(test_sha256_of_parts_is_that_of_the_whole),
 		cmocka_unit_test(test_wall_time_is_written_as_rfc3339),
 	};
