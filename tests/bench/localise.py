@@ -77,9 +77,12 @@ class Shapes:
 
 class Drawings:
     """Drawings of a held-out style, as the starter model should know them."""
-    neutral, side, patch, size = None, 96, 16, (32, 40)
+    neutral = None
 
-    def __init__(self):
+    def __init__(self, side, patch):
+        self.side, self.patch = side, patch
+        # a third at most: one in the middle leaves room for the others
+        self.size = (int(0.28 * side), int(0.32 * side))
         self.kinds = sorted(p.stem for p in (ROOT / "tests/data/sprites").glob("*.png"))
         self.pictures = {k: Image.open(ROOT / f"tests/data/sprites/{k}.png").convert("RGBA")
                          for k in self.kinds}
@@ -224,8 +227,9 @@ def main():
     ap.add_argument("--distractors", type=int, default=3)
     args = ap.parse_args()
     with open(os.path.join(args.model, "config.json"), encoding="utf-8") as f:
-        side = json.load(f)["vision_config"]["image_size"]
-    world = Shapes() if side == Shapes.side else Drawings()
+        vision = json.load(f)["vision_config"]
+    side = vision["image_size"]
+    world = Shapes() if side == Shapes.side else Drawings(side, vision["patch_size"])
     info = json.loads(subprocess.run([args.clipward, "model", "info", "--json", args.model],
                                      capture_output=True, text=True, check=True).stdout)
     fill = 127.5 if isinstance(world, Shapes) else np.array([122.77, 116.75, 104.09])
