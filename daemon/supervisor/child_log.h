@@ -29,6 +29,7 @@ struct cw_log_rate {
  * floods.
  */
 CW_MUST_USE enum cw_status cw_child_log(const char *what, uint32_t number,
-    struct cw_log_rate *rate, struct cw_unpack *r, struct cw_arena *scratch, struct cw_err *err);
+    struct cw_log_rate *rate, struct cw_unpack *r, struct cw_arena *scratch,
+    struct cw_err *err);
 
 #endif /* CW_CHILD_LOG_H */
