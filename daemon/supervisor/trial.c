@@ -170,7 +170,7 @@ judge(struct cw_worker *w, uint32_t i, const struct cw_result *res)
 {
 	const struct cw_policy_set *set = &w->trial->set;
 	const struct cw_decision dec = cw_verdict_decide(set, res);
-	const struct cw_policy *p;
+	const struct cw_policy *p = NULL;
 	const struct cw_policy_test *t = test_at(set, i, &p);
 
 	if (dec.action == t->expect || w->tests_failed++ > 0)
