@@ -145,6 +145,8 @@ cw_model_open(const char *dir, const struct cw_model_opts *opts,
 		st = cw_prepare(&m->weights, m->config.kind, kernel,
 		    m->info.sha256, opts->cache_dir != NULL ?
 		    opts->cache_dir : "", boot, &m->prepared, err);
+		/* Hashed and packed: most of the file is done with. */
+		cw_safetensors_rest(&m->files);
 	}
 	cw_arena_close(&boot);
 	if (st != CW_OK) {

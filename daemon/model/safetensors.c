@@ -481,6 +481,14 @@ cw_safetensors_close(struct cw_safetensors *st)
 	st->ntensors = 0;
 }
 
+void
+cw_safetensors_rest(const struct cw_safetensors *st)
+{
+	for (size_t i = 0; i < st->nfiles; i++)
+		(void)madvise((void *)(uintptr_t)st->files[i].p,
+		    st->files[i].n, MADV_DONTNEED);
+}
+
 const struct cw_tensor *
 cw_safetensors_find(const struct cw_safetensors *st, const char *name)
 {

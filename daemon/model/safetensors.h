@@ -56,6 +56,8 @@ CW_MUST_USE enum cw_status cw_safetensors_open_file(int dirfd,
     const char *dir, const char *name, struct cw_arena *a,
     struct cw_safetensors *out, struct cw_err *err);
 void cw_safetensors_close(struct cw_safetensors *st);
+/* Give back the pages read so far; those touched later come again. */
+void cw_safetensors_rest(const struct cw_safetensors *st);
 
 /* NULL when there is none of that name. */
 const struct cw_tensor *cw_safetensors_find(const struct cw_safetensors *st,
