@@ -53,6 +53,7 @@ get_key(struct cw_unpack *r, struct cw_arena *a, char key[KEY_BYTES + 1])
 void
 cw_gate_init_pack(const struct cw_gate_init *m, struct cw_pack *w)
 {
+	cw_put_u32(w, CW_FRAME_VERSION);
 	cw_put_str(w, m->submit);
 	cw_put_str(w, m->pull);
 	cw_put_str(w, m->pub);
@@ -76,7 +77,12 @@ cw_gate_init_unpack(struct cw_unpack *r, struct cw_arena *a,
     struct cw_gate_init *out, struct cw_err *err)
 {
 	struct cw_gate_init m = { 0 };
+	const uint32_t version = cw_get_u32(r);
 
+	if (version != CW_FRAME_VERSION)
+		return cw_err_set(err, CW_E_CONFIG, "GATE_INIT of frames version "
+		    "%u; this program speaks %u: it is of another build",
+		    version, CW_FRAME_VERSION);
 	m.submit = cw_get_str(r, ENDPOINT_BYTES, a);
 	m.pull = cw_get_str(r, ENDPOINT_BYTES, a);
 	m.pub = cw_get_str(r, ENDPOINT_BYTES, a);

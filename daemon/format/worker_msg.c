@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "format/frame.h"
 #include "format/job.h"
 #include "format/names.h"
 
@@ -33,6 +34,7 @@ ended(const struct cw_unpack *r, const char *what, struct cw_err *err)
 void
 cw_init_pack(const struct cw_init *m, struct cw_pack *w)
 {
+	cw_put_u32(w, CW_FRAME_VERSION);
 	cw_put_str(w, m->model_dir);
 	cw_put_str(w, m->model_sha256);
 	cw_put_str(w, m->cache_dir);
@@ -62,7 +64,12 @@ cw_init_unpack(struct cw_unpack *r, struct cw_arena *a, struct cw_init *out,
     struct cw_err *err)
 {
 	struct cw_init m = { 0 };
+	const uint32_t version = cw_get_u32(r);
 
+	if (version != CW_FRAME_VERSION)
+		return cw_err_set(err, CW_E_CONFIG, "INIT of frames version "
+		    "%u; this program speaks %u: it is of another build",
+		    version, CW_FRAME_VERSION);
 	m.model_dir = cw_get_str(r, PATH_BYTES, a);
 	m.model_sha256 = cw_get_str(r, CW_SHA256_HEX - 1, a);
 	m.cache_dir = cw_get_str(r, PATH_BYTES, a);

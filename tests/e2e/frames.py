@@ -85,7 +85,7 @@ def recv(sock):
 
 def gate_init(submit="", pull="", pub="", connect=(), secret="", clients=(),
               max_bytes=1 << 20, pending_bytes=8 << 20, retry_ms=50):
-    body = blob(submit) + blob(pull) + blob(pub) + u32(len(connect))
+    body = u32(1) + blob(submit) + blob(pull) + blob(pub) + u32(len(connect))
     body += b"".join(blob(c) for c in connect) + blob(secret)
     body += u32(len(clients))
     for key, rights, name in clients:

@@ -740,6 +740,26 @@ test_gate_messages_come_back(void **state)
 }
 
 static void
+test_a_program_of_another_build_is_told_apart(void **state)
+{
+	const struct cw_init m = { .model_dir = "m", .batch = 1 };
+	struct cw_init back;
+	struct cw_unpack r;
+	struct cw_err err;
+	struct cw_pack w;
+
+	(void)state;
+	cw_pack_init(&w, arena, 0);
+	cw_init_pack(&m, &w);
+	cw_unpack_init(&r, w.p, w.len);
+	assert_int_equal(cw_init_unpack(&r, arena, &back, &err), CW_OK);
+	w.p[0]++;
+	cw_unpack_init(&r, w.p, w.len);
+	assert_int_equal(cw_init_unpack(&r, arena, &back, &err), CW_E_CONFIG);
+	assert_non_null(strstr(err.text, "another build"));
+}
+
+static void
 test_utf8_follows_the_standard(void **state)
 {
 	static const struct {
@@ -787,6 +807,7 @@ main(void)
 		T(test_a_job_header_is_read_and_its_faults_are_named),
 		T(test_a_job_survives_packing_and_damage),
 		T(test_gate_messages_come_back),
+		T(test_a_program_of_another_build_is_told_apart),
 		T(test_utf8_follows_the_standard),
 	};
 
