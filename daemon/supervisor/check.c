@@ -139,7 +139,7 @@ cw_check_all(const struct cw_config *cfg)
 {
 	struct cw_generation *g = NULL;
 	struct cw_model_facts facts;
-	struct cw_arena *scratch;
+	struct cw_arena *scratch = NULL;
 	enum cw_status st;
 	struct cw_err err;
 
@@ -149,6 +149,7 @@ cw_check_all(const struct cw_config *cfg)
 	    (st = try_worker(cfg, g, scratch, &facts, &err)) != CW_OK) {
 		fprintf(stderr, "clipwardd: %s\n", err.text);
 		cw_generation_unref(&g);
+		cw_arena_close(&scratch);
 		return CW_EXIT_CONFIG;
 	}
 	for (size_t i = 0; i < g->warnings.n; i++)
