@@ -335,18 +335,27 @@ def refusals():
     check("bytes that are no frame end the gate", g.proc.wait(5) == 75)
 
 
+def loopback():
+    """A name to look up; a minimal system may have none for it."""
+    try:
+        socket.gethostbyname("localhost")
+        return "localhost"
+    except OSError:
+        return "127.0.0.1"
+
+
 def sources(tmp):
     push = ctx.socket(zmq.PUSH)
-    push.linger = 0
+    push.linger, push.sndtimeo = 0, 10000
     port = push.bind_to_random_port("tcp://127.0.0.1")
     path = tmp + "/submit.sock"
     g = Gate(submit="ipc://" + path,
-             connect=["tcp://localhost:%d" % port]).ready()
+             connect=["tcp://%s:%d" % (loopback(), port)]).ready()
     submit(push, {"id": "v1"})
     check("PULL connects to a ventilator", g.request()[1]["id"] == "v1")
     push.close()
     push = ctx.socket(zmq.PUSH)
-    push.linger = 0
+    push.linger, push.sndtimeo = 0, 10000
     for _ in range(50):
         try:
             push.bind("tcp://127.0.0.1:%d" % port)
