@@ -11,7 +11,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/poison.h"
+
 #define ARENA_MAGIC	0xa7e9a11cu
+#define FENCE_BYTES	4096u	/* behind the last allocation */
 
 struct cw_arena {
 	uint32_t	 magic;
@@ -48,10 +51,24 @@ cw_arena_close(struct cw_arena **a)
 	if (*a == NULL)
 		return;
 	CW_CHECK_OBJ(*a, ARENA_MAGIC);
+	cw_unpoison((*a)->base, (*a)->limit);
 	munmap((*a)->base, (*a)->limit);
 	(*a)->magic = 0;
 	free(*a);
 	*a = NULL;
+}
+
+/* The last want bytes used are a new allocation of size. */
+static void *
+hand_out(const struct cw_arena *a, size_t want, size_t size)
+{
+	const size_t room = a->limit - a->used;
+	unsigned char *p = a->base + a->used - want;
+
+	cw_unpoison(p, size);
+	cw_poison(p + size, want - size +
+	    (room < FENCE_BYTES ? room : FENCE_BYTES));
+	return p;
 }
 
 void *
@@ -73,7 +90,7 @@ cw_arena_alloc(struct cw_arena *a, size_t size)
 	a->used += want;
 	if (a->used > a->peak)
 		a->peak = a->used;
-	return a->base + a->used - want;
+	return hand_out(a, want, size);
 }
 
 void *
@@ -167,6 +184,7 @@ cw_arena_release(struct cw_arena *a, size_t mark)
 {
 	CW_CHECK_OBJ(a, ARENA_MAGIC);
 	CW_CHECK(mark <= a->used);
+	cw_poison(a->base + mark, a->used - mark);
 	a->used = mark;
 }
 
@@ -184,6 +202,7 @@ cw_arena_reset(struct cw_arena *a, size_t keep)
 
 	CW_CHECK_OBJ(a, ARENA_MAGIC);
 	keep = (keep + page - 1) & ~(page - 1);
+	cw_poison(a->base, a->used);
 	if (a->peak > keep) {
 		madvise(a->base + keep, a->peak - keep, MADV_DONTNEED);
 		a->peak = keep;
