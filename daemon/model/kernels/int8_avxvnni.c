@@ -3,11 +3,14 @@
  *
  * For CPUs that have it without AVX-512.
  */
+#include <cpuid.h>
+
 #include "model/kernels/kernel.h"
 #include "model/kernels/vec.h"
 
 #define CW_TILE_ROWS	6
 #define LEVELS		256
+#define AVX_VNNI	(1u << 4)
 
 CW_INLINE vi
 dot4(vi acc, vi x, vi w)
@@ -17,10 +20,15 @@ dot4(vi acc, vi x, vi w)
 
 #include "model/kernels/int8_body.h"
 
+/* Leaf 7, 1 of CPUID: clang 14 has no name for it. */
 static bool
 supported(void)
 {
-	return cw_isa_avx2.supported() && __builtin_cpu_supports("avxvnni");
+	unsigned eax = 0, ebx, ecx, edx;
+
+	return cw_isa_avx2.supported() &&
+	    __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) &&
+	    (eax & AVX_VNNI) != 0;
 }
 
 const struct cw_kernel cw_int8_avxvnni = {
