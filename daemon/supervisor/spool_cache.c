@@ -173,7 +173,7 @@ cw_spool_get_text(struct cw_spool *sp, const char *model,
 		return st;
 	if (cw_rows_next(r)) {
 		p = cw_row_blob(r, 0, &len);
-		if (len == n * sizeof(*vec))
+		if (len > 0 && len == n * sizeof(*vec))
 			memcpy(vec, p, len);
 	}
 	st = cw_rows_end(&r, err);

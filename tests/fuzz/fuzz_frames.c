@@ -54,13 +54,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct cw_reply reply;
 		struct cw_publish publish;
 	} out;
-	struct cw_arena *a;
+	static struct cw_arena *a;
 	struct cw_unpack r;
 	struct cw_err err;
 
 	if (size == 0)
 		return 0;
-	if (cw_arena_open(32 << 20, &a, NULL) != CW_OK)
+	if (a == NULL && cw_arena_open(32 << 20, &a, NULL) != CW_OK)
 		abort();
 	cw_unpack_init(&r, data + 1, size - 1);
 	switch (data[0] % 14) {
@@ -82,6 +82,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 12: (void)!cw_reply_unpack(&r, a, &out.reply, &err); break;
 	case 13: (void)!cw_publish_unpack(&r, a, &out.publish, &err); break;
 	}
-	cw_arena_close(&a);
+	cw_arena_reset(a, 1 << 20);
 	return 0;
 }

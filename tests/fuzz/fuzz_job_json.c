@@ -11,13 +11,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct cw_arena *a;
+	static struct cw_arena *a;
 	struct cw_job j;
 	struct cw_err err;
 
-	if (cw_arena_open(1 << 20, &a, NULL) != CW_OK)
+	if (a == NULL && cw_arena_open(1 << 20, &a, NULL) != CW_OK)
 		abort();
 	(void)!cw_job_from_json((const char *)data, size, a, &j, &err);
-	cw_arena_close(&a);
+	cw_arena_reset(a, 1 << 20);
 	return 0;
 }

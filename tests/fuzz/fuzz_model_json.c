@@ -23,7 +23,7 @@ static const char merges[] = "#version: 0.2\na b</w>\n";
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct cw_arena *a, *boot;
+	static struct cw_arena *a, *boot;
 	struct cw_model_config cfg;
 	struct cw_tokenizer tok;
 	struct cw_err err;
@@ -42,15 +42,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    strlen(merges));
 	}
 	scratch_write(names[which], data + 1, size - 1);
-	if (cw_arena_open(256 << 20, &a, NULL) != CW_OK ||
-	    cw_arena_open(256 << 20, &boot, NULL) != CW_OK)
+	if (a == NULL && (cw_arena_open(256 << 20, &a, NULL) != CW_OK ||
+	    cw_arena_open(256 << 20, &boot, NULL) != CW_OK))
 		abort();
 	(void)!cw_model_config_read(scratch_fd, "fuzz", which == 1, a, &cfg,
 	    &err);
 	if (cw_tokenizer_load(scratch_fd, "fuzz", 77, 49408, a, boot, &tok,
 	    &err) == CW_OK && tok.context <= 77)
 		(void)!cw_tokenizer_encode(&tok, "a b ab", a, ids, &n, &err);
-	cw_arena_close(&boot);
-	cw_arena_close(&a);
+	cw_arena_reset(boot, 1 << 20);
+	cw_arena_reset(a, 1 << 20);
 	return 0;
 }

@@ -13,13 +13,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct cw_warnings warnings = { .n = 0 };
 	struct cw_policy_set set;
-	struct cw_arena *a;
+	static struct cw_arena *a;
 	struct cw_err err;
 
-	if (cw_arena_open(64 << 20, &a, NULL) != CW_OK)
+	if (a == NULL && cw_arena_open(64 << 20, &a, NULL) != CW_OK)
 		abort();
 	(void)!cw_policy_bytes_read("fuzz.yaml", (const char *)data, size,
 	    NULL, a, &set, &warnings, &err);
-	cw_arena_close(&a);
+	cw_arena_reset(a, 1 << 20);
 	return 0;
 }

@@ -1,6 +1,9 @@
 /*
- * fuzz_image.c - image bytes: JPEG, and the decoder plugins of $CW_BUILD.
+ * image_target.h - image bytes as the worker decodes them, one kind at a time.
  */
+#ifndef IMAGE_TARGET_H
+#define IMAGE_TARGET_H
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,26 +12,26 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void
-load_plugins(void)
+/* Load the decoder plugin of that name from $CW_BUILD; NULL: none. */
+static inline void
+image_target_load(const char *plugin)
 {
-	static const char *const names[] = { "png", "webp", "gif" };
 	const char *build = getenv("CW_BUILD");
 	struct cw_err err;
 	char path[512];
 
-	for (size_t i = 0; i < CW_COUNT(names); i++) {
-		snprintf(path, sizeof(path), "%s/plugins/%s.so",
-		    build == NULL ? "build" : build, names[i]);
-		if (cw_plugin_load(path, &err) != CW_OK) {
-			fprintf(stderr, "%s\n", err.text);
-			abort();
-		}
+	if (plugin == NULL)
+		return;
+	snprintf(path, sizeof(path), "%s/plugins/%s.so",
+	    build == NULL ? "build" : build, plugin);
+	if (cw_plugin_load(path, &err) != CW_OK) {
+		fprintf(stderr, "%s\n", err.text);
+		abort();
 	}
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static inline void
+image_target(const char *plugin, const uint8_t *data, size_t size)
 {
 	static const struct cw_limits limits = { .bytes = 1 << 20,
 		.decoded_bytes = 16 << 20, .pixels = 1 << 20, .scans = 20,
@@ -40,7 +43,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int n;
 
 	if (a == NULL) {
-		load_plugins();
+		image_target_load(plugin);
 		if (cw_arena_open(256 << 20, &a, NULL) != CW_OK)
 			abort();
 	}
@@ -49,5 +52,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)!cw_decode_frames(data, size, &limits, 32, 4, a, &frames, &n,
 	    &code, &err);
 	cw_arena_reset(a, 1 << 20);
-	return 0;
 }
+
+#endif /* IMAGE_TARGET_H */
