@@ -14,13 +14,12 @@
 #include "base/log.h"
 #include "gate/endpoint.h"
 #include "gate/message.h"
-#include "gate/routes.h"
+#include "gate/peers.h"
 #include "gate/socket.h"
 #include "gate/zap.h"
 
 #define GATE_MAGIC	0x9a7e0001u
 
-#define ROUTES		16384u	/* clients remembered, 5 MB */
 #define TURN_MESSAGES	64	/* of one socket before the others' turn */
 #define TICK_MS		250
 #define QUIET_MS	10000	/* between two lines about bad peers */
@@ -50,7 +49,7 @@ struct cw_gate {
 	struct cw_uplink	*uplink;
 	struct cw_net		*net;
 	struct cw_socket	*submit, *pull, *pub, *zap;	/* or NULL */
-	struct cw_routes	*routes;
+	struct cw_peers		*peers;		/* of submit */
 	struct cw_arena		*scratch;	/* one message */
 	bool			 paused;	/* by the supervisor */
 	/* CURVE clients: the first list is init's, later ones live here */
@@ -96,6 +95,9 @@ open_bound(struct cw_gate *g, enum cw_socket_kind kind, const char *domain,
 	    (st = check_local(g->init, endpoint, err)) != CW_OK)
 		return st;
 	if ((st = cw_socket_open(g->net, kind, &opt, out, err)) != CW_OK)
+		return st;
+	if (kind == CW_SOCK_ROUTER && (st = cw_peers_attach(g->peers, g->net,
+	    *out, err)) != CW_OK)
 		return st;
 	if (endpoint[0] == '\0')
 		return CW_OK;
@@ -160,7 +162,7 @@ cw_gate_open(const struct cw_gate_init *init, struct cw_arena *a,
 	g->uplink = uplink;
 	g->clients = init->clients;
 	g->nclients = init->nclients;
-	g->routes = cw_routes_open(ROUTES);
+	g->peers = cw_peers_open(init->secret_key[0] != '\0', &g->stats);
 	g->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	if (g->statm == -1)
 		return cw_err_sys(err, "/proc/self/statm");
@@ -202,42 +204,13 @@ cw_gate_close(struct cw_gate **g)
 
 /* ===== to peers ======================================================== */
 
-/* An answer to a client, if it is still there. */
-static void
-answer(struct cw_gate *g, struct cw_route *r, enum cw_answer what,
-    const char *json, const struct cw_bytes *parts, uint32_t nparts)
-{
-	const char *name = cw_answer_name(what);
-	struct cw_bytes f[5 + CW_PARTS_MAX];
-	size_t n = 0;
-	enum cw_status st;
-
-	CW_CHECK(nparts <= CW_PARTS_MAX);
-	f[n++] = (struct cw_bytes){ r->identity, r->nidentity };
-	if (r->delimiter)
-		f[n++] = (struct cw_bytes){ "", 0 };
-	f[n++] = (struct cw_bytes){ CW_WIRE_VERSION, strlen(CW_WIRE_VERSION) };
-	f[n++] = (struct cw_bytes){ name, strlen(name) };
-	f[n++] = (struct cw_bytes){ json, strlen(json) };
-	for (uint32_t i = 0; i < nparts; i++)
-		f[n++] = parts[i];
-	st = cw_socket_send(g->submit, f, n);
-	if (st == CW_OK) {
-		g->stats.replies++;
-		return;
-	}
-	g->stats.dropped_replies++;
-	if (st == CW_E_NOT_FOUND)
-		cw_routes_forget(g->routes, r);
-}
-
 static void
 reject(struct cw_gate *g, struct cw_route *r, const char *id,
     enum cw_status code, const char *why)
 {
 	g->stats.rejected++;
 	if (r != NULL)
-		answer(g, r, CW_A_REJECTED,
+		cw_peers_answer(g->peers, r, CW_A_REJECTED,
 		    cw_message_rejected(g->scratch, id, code, why), NULL, 0);
 }
 
@@ -246,8 +219,9 @@ busy(struct cw_gate *g, struct cw_route *r, const char *id)
 {
 	g->stats.busy++;
 	if (r != NULL)
-		answer(g, r, CW_A_BUSY, cw_message_busy(g->scratch, id,
-		    g->init->retry_ms), NULL, 0);
+		cw_peers_answer(g->peers, r, CW_A_BUSY,
+		    cw_message_busy(g->scratch, id, g->init->retry_ms), NULL,
+		    0);
 }
 
 /* ===== from peers ====================================================== */
@@ -317,7 +291,7 @@ take_message(struct cw_gate *g, const struct cw_multipart *m, bool routed)
 	st = cw_message_read(m, routed, g->init->max_bytes, g->scratch, &msg,
 	    &err);
 	if (msg.identity.n > 0) {
-		r = cw_routes_learn(g->routes, msg.identity.p, msg.identity.n);
+		r = cw_peers_learn(g->peers, &msg.identity, m);
 		r->delimiter = msg.delimiter;
 	}
 	if (st == CW_OK && r == NULL && msg.request.verb != CW_V_SUBMIT)
@@ -334,7 +308,7 @@ take_message(struct cw_gate *g, const struct cw_multipart *m, bool routed)
 		reject(g, r, msg.id, CW_E_UNSUPPORTED, "this takes a CURVE "
 		    "key that has the right to it");
 	else if (msg.request.verb == CW_V_PING)
-		answer(g, r, CW_A_PONG, "{}", NULL, 0);
+		cw_peers_answer(g->peers, r, CW_A_PONG, "{}", NULL, 0);
 	else
 		pass_on(g, r, &msg.request);
 }
@@ -371,7 +345,7 @@ read_zap(struct cw_gate *g, struct cw_err *err)
 		if (st != CW_OK)
 			return st == CW_E_BUSY ? CW_OK : st;
 		(void)cw_zap_answer(g->zap, &m, g->clients, g->nclients,
-		    &granted);
+		    cw_peers_grant(g->peers), &granted);
 		if (!granted)
 			g->stats.auth_refused++;
 		cw_multipart_done(&m);
@@ -385,16 +359,17 @@ static enum cw_status
 on_reply(struct cw_gate *g, const struct cw_frame *f, struct cw_unpack *u,
     struct cw_err *err)
 {
-	struct cw_route *r = cw_routes_find(g->routes, f->id);
+	struct cw_route *r = cw_peers_find(g->peers, f->id);
 	struct cw_reply m;
 	enum cw_status st;
 
 	if ((st = cw_reply_unpack(u, g->scratch, &m, err)) != CW_OK)
 		return st;
-	if (r == NULL || g->submit == NULL)
+	if (r == NULL)
 		g->stats.dropped_replies++;
 	else
-		answer(g, r, m.answer, m.json, m.parts, m.nparts);
+		cw_peers_answer(g->peers, r, m.answer, m.json, m.parts,
+		    m.nparts);
 	return CW_OK;
 }
 
@@ -528,7 +503,8 @@ tick(struct cw_gate *g, uint64_t now, struct cw_err *err)
 		(void)malloc_trim(0);
 		g->trim_at = now + TRIM_MS;
 	}
-	g->stats.clients = cw_routes_count(g->routes);
+	cw_peers_note(g->peers);
+	g->stats.clients = cw_peers_count(g->peers);
 	say_bad_peers(g, now);
 	/* At every tick: it is also how our parent knows that we turn. */
 	cw_pack_init(&w, g->scratch, sizeof(g->stats));

@@ -111,18 +111,24 @@ cw_routes_forget(struct cw_routes *t, struct cw_route *r)
 }
 
 struct cw_route *
-cw_routes_learn(struct cw_routes *t, const void *identity, size_t n)
+cw_routes_learn(struct cw_routes *t, const void *identity, size_t n,
+    const char *key)
 {
 	struct cw_route *r;
 	uint32_t i, *head;
 
 	CW_CHECK_OBJ(t, ROUTES_MAGIC);
 	CW_CHECK(n > 0 && n <= CW_IDENTITY_BYTES);
+	CW_CHECK(strlen(key) < sizeof(r->key));
 	head = bucket(t, identity, n);
 	for (i = *head; i != NONE; i = t->slot[i].chain) {
 		r = &t->slot[i];
 		if (r->nidentity != n || memcmp(r->identity, identity, n) != 0)
 			continue;
+		if (strcmp(r->key, key) != 0) {
+			cw_routes_forget(t, r);
+			break;
+		}
 		unlink_age(t, r);
 		link_newest(t, r);
 		return r;
@@ -135,6 +141,8 @@ cw_routes_learn(struct cw_routes *t, const void *identity, size_t n)
 	t->used++;
 	memcpy(r->identity, identity, n);
 	r->nidentity = (uint8_t)n;
+	strcpy(r->key, key);
+	r->conn = (struct cw_conn){ 0, -1 };
 	r->delimiter = false;
 	r->number = t->generation++ * t->slots + i;
 	r->chain = *head;

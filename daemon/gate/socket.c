@@ -4,6 +4,8 @@
 #include "gate/socket.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
 
@@ -35,6 +37,7 @@ struct cw_net {
 struct cw_socket {
 	uint32_t	 magic;
 	void		*zmq;
+	void		*monitor;	/* or NULL */
 };
 
 _Static_assert(sizeof(zmq_msg_t) <= 64 && _Alignof(zmq_msg_t) <= 8,
@@ -152,6 +155,8 @@ cw_socket_close(struct cw_socket **s)
 		return;
 	CW_CHECK_OBJ(*s, SOCKET_MAGIC);
 	zmq_close((*s)->zmq);
+	if ((*s)->monitor != NULL)
+		zmq_close((*s)->monitor);
 	(*s)->magic = 0;
 	*s = NULL;
 }
@@ -192,6 +197,57 @@ cw_socket_connect(struct cw_socket *s, const char *endpoint,
 	return CW_OK;
 }
 
+enum cw_status
+cw_socket_watch(struct cw_net *net, struct cw_socket *s, const char *name,
+    struct cw_err *err)
+{
+	char end[64];
+
+	CW_CHECK_OBJ(s, SOCKET_MAGIC);
+	snprintf(end, sizeof(end), "inproc://watch.%.32s", name);
+	s->monitor = zmq_socket(net->ctx, ZMQ_PAIR);
+	/* Without bound: a thread of the library waits where there is one. */
+	if (s->monitor == NULL || !set_int(s->monitor, ZMQ_RCVHWM, 0) ||
+	    !set_int(s->monitor, ZMQ_LINGER, 0) ||
+	    zmq_socket_monitor(s->zmq, end, ZMQ_EVENT_ACCEPTED |
+	    ZMQ_EVENT_DISCONNECTED) == -1 ||
+	    zmq_connect(s->monitor, end) == -1)
+		return cw_err_set(err, CW_E_SYSTEM, "zmq monitor: %s",
+		    zmq_strerror(errno));
+	return CW_OK;
+}
+
+bool
+cw_socket_event(struct cw_socket *s, int *fd, bool *ended)
+{
+	/* u16 event and i32 descriptor, unaligned; then the endpoint */
+	uint8_t e[6];
+	char end[256];
+	uint16_t what;
+	int32_t value;
+
+	CW_CHECK_OBJ(s, SOCKET_MAGIC);
+	if (s->monitor == NULL ||
+	    zmq_recv(s->monitor, e, sizeof(e), ZMQ_DONTWAIT) != sizeof(e))
+		return false;
+	(void)zmq_recv(s->monitor, end, sizeof(end), ZMQ_DONTWAIT);
+	memcpy(&what, e, sizeof(what));
+	memcpy(&value, e + sizeof(what), sizeof(value));
+	*fd = value;
+	*ended = what == ZMQ_EVENT_DISCONNECTED;
+	return true;
+}
+
+void
+cw_socket_settle(struct cw_socket *s)
+{
+	size_t n = sizeof(int);
+	int events;
+
+	CW_CHECK_OBJ(s, SOCKET_MAGIC);
+	(void)zmq_getsockopt(s->zmq, ZMQ_EVENTS, &events, &n);
+}
+
 /* The next frame into msg; false with errno when there is none. */
 static bool
 recv_frame(void *z, zmq_msg_t *msg)
@@ -205,6 +261,23 @@ recv_frame(void *z, zmq_msg_t *msg)
 	return true;
 }
 
+/* What the library knows of the sender; no peer can say these itself. */
+static void
+note_sender(zmq_msg_t *msg, struct cw_multipart *m)
+{
+	const char *user = zmq_msg_gets(msg, "User-Id");
+	const char *number;
+
+	if (user == NULL || user[0] == '\0')
+		return;
+	m->user = user;
+	number = zmq_msg_gets(msg, CW_PROPERTY_CONN);
+	if (number == NULL)
+		return;
+	m->conn.number = strtoull(number, NULL, 10);
+	m->conn.fd = zmq_msg_get(msg, ZMQ_SRCFD);
+}
+
 enum cw_status
 cw_socket_recv(struct cw_socket *s, struct cw_multipart *m,
     struct cw_err *err)
@@ -214,9 +287,9 @@ cw_socket_recv(struct cw_socket *s, struct cw_multipart *m,
 	CW_CHECK_OBJ(s, SOCKET_MAGIC);
 	m->n = m->total = 0;
 	m->user = "";
+	m->conn = (struct cw_conn){ 0, -1 };
 	while (more) {
 		const bool keep = m->n < CW_INPUT_PARTS;
-		const char *user;
 		zmq_msg_t *msg = (void *)m->room[m->n];
 
 		if (!recv_frame(s->zmq, msg)) {
@@ -236,9 +309,7 @@ cw_socket_recv(struct cw_socket *s, struct cw_multipart *m,
 		}
 		m->part[m->n].p = zmq_msg_data(msg);
 		m->part[m->n].n = zmq_msg_size(msg);
-		user = zmq_msg_gets(msg, "User-Id");
-		if (user != NULL && user[0] != '\0')
-			m->user = user;
+		note_sender(msg, m);
 		m->n++;
 	}
 	return CW_OK;

@@ -17,10 +17,13 @@
 #include "base/arena.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "gate/conns.h"
 
 #define CW_INPUT_PARTS	16u	/* frames of a message kept; more are counted */
 #define CW_Z85_KEY	41u	/* 40 characters and the NUL */
 #define CW_CURVE_KEY	32u	/* bytes */
+/* A ZAP reply's metadata, then of every message: decimal number of the grant. */
+#define CW_PROPERTY_CONN "X-Connection"
 
 struct cw_net;			/* opaque: the library with its threads */
 struct cw_socket;		/* opaque */
@@ -45,6 +48,7 @@ struct cw_multipart {
 	size_t		 n;		/* frames kept */
 	size_t		 total;		/* frames sent, may be more */
 	const char	*user;		/* ZAP user id, "" when none */
+	struct cw_conn	 conn;		/* number as CW_PROPERTY_CONN says */
 	/* room for the library's own message structs; the last one is for
 	 * frames that are only counted */
 	_Alignas(8) unsigned char room[CW_INPUT_PARTS + 1][64];
@@ -75,6 +79,21 @@ CW_MUST_USE enum cw_status cw_socket_bind(struct cw_socket *s,
     struct cw_err *err);
 CW_MUST_USE enum cw_status cw_socket_connect(struct cw_socket *s,
     const char *endpoint, struct cw_err *err);
+
+/*
+ * Have the library say when a connection of s begins and ends; before bind.
+ * cw_socket_event gives the next of what it said, in order: the descriptor,
+ * and whether it ended; false when there is no more.
+ */
+CW_MUST_USE enum cw_status cw_socket_watch(struct cw_net *net,
+    struct cw_socket *s, const char *name, struct cw_err *err);
+bool cw_socket_event(struct cw_socket *s, int *fd, bool *ended);
+
+/*
+ * Let s take note of who has come and gone.  What is sent within the next
+ * millisecond goes to whom s knows now.
+ */
+void cw_socket_settle(struct cw_socket *s);
 
 /*
  * The next message, if there is one.  CW_E_BUSY: none now.  CW_E_SYSTEM: the

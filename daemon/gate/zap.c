@@ -9,6 +9,8 @@
  */
 #include "gate/zap.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { PEER, EMPTY, VERSION, REQUEST, DOMAIN, ADDRESS, ROUTING, MECHANISM,
@@ -42,11 +44,30 @@ rights_wanted(const struct cw_bytes *domain)
 	return 0;
 }
 
+/* One property, name and value behind their lengths (u8, u32 big-endian). */
+static size_t
+metadata(uint64_t number, char buf[64])
+{
+	const size_t nname = strlen(CW_PROPERTY_CONN);
+	char value[24];
+	size_t n;
+
+	n = (size_t)snprintf(value, sizeof(value), "%" PRIu64, number);
+	buf[0] = (char)nname;
+	memcpy(buf + 1, CW_PROPERTY_CONN, nname);
+	memset(buf + 1 + nname, 0, 3);
+	buf[4 + nname] = (char)n;
+	memcpy(buf + 5 + nname, value, n);
+	return 5 + nname + n;
+}
+
 bool
 cw_zap_answer(struct cw_socket *zap, const struct cw_multipart *m,
-    const struct cw_curve_client *clients, uint32_t n, bool *granted)
+    const struct cw_curve_client *clients, uint32_t n, uint64_t number,
+    bool *granted)
 {
 	const struct cw_bytes *q = m->part;
+	char conn[64];
 	const char *status, *text;
 	char key[CW_Z85_KEY] = "";
 	uint32_t who = ~0u;
@@ -69,7 +90,8 @@ cw_zap_answer(struct cw_socket *zap, const struct cw_multipart *m,
 	const struct cw_bytes reply[] = {
 		q[PEER], { "", 0 }, q[VERSION], q[REQUEST],
 		{ status, strlen(status) }, { text, strlen(text) },
-		{ key, strlen(key) }, { "", 0 },
+		{ key, strlen(key) },
+		{ conn, *granted ? metadata(number, conn) : 0 },
 	};
 	return cw_socket_send(zap, reply, CW_COUNT(reply)) == CW_OK;
 }

@@ -6,7 +6,8 @@
  * The library asks once per handshake.  Only the CURVE mechanism is granted;
  * the domain of the socket says which right the key must have.  The key is
  * passed on as the user id of every message of that peer, so a right that was
- * taken away counts from the next message on.
+ * taken away counts from the next message on; the number of its connection is
+ * passed on beside it (conns.h).
  */
 #ifndef CW_ZAP_H
 #define CW_ZAP_H
@@ -27,11 +28,12 @@ uint32_t cw_zap_client(const struct cw_curve_client *clients, uint32_t n,
     const char *key);
 
 /*
- * Answer one request on the ZAP socket.  *granted says how.  false: the
- * message was no ZAP request, or its peer is gone; a handshake without an
- * answer times out.
+ * Answer one request on the ZAP socket.  *granted says how; number is that of
+ * the connection, if it is.  false: the message was no ZAP request, or its
+ * peer is gone; a handshake without an answer times out.
  */
 bool cw_zap_answer(struct cw_socket *zap, const struct cw_multipart *m,
-    const struct cw_curve_client *clients, uint32_t n, bool *granted);
+    const struct cw_curve_client *clients, uint32_t n, uint64_t number,
+    bool *granted);
 
 #endif /* CW_ZAP_H */

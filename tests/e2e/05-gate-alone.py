@@ -317,6 +317,78 @@ def curve():
     check("CURVE: ends", g.close() == 0)
 
 
+def stolen_identity():
+    """Answers follow the key, whoever connects under its routing id."""
+    pub, sec = zmq.curve_keypair()
+    who = {n: zmq.curve_keypair() for n in "ab"}
+    g = Gate(submit=ANY, secret=sec.decode(), clients=[
+        (who[n][0], 1, n) for n in "ab"]).ready()
+
+    def under(name, identity=b"victim"):
+        """A client that has been let in, by this key and routing id."""
+        s = ctx.socket(zmq.DEALER)
+        s.linger, s.rcvtimeo, s.identity = 0, 5000, identity
+        s.curve_publickey, s.curve_secretkey = who[name]
+        s.curve_serverkey = pub
+        m = s.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        s.connect(g.ends["submit"])
+        if not m.poll(5000):
+            raise RuntimeError("not let in")
+        s.disable_monitor()
+        return s
+
+    def ping(s):
+        s.send_multipart([b"CW1", b"PING"])
+        return s.recv_multipart()
+
+    def job(s, ident):
+        submit(s, {"id": ident})
+        route, q = g.request()
+        return route
+
+    def verdict(route):
+        n = g.stats.get("dropped_replies", 0)
+        fr.send(g.chan, fr.GATE_REPLY, route, fr.reply("VERDICT", "{}"))
+        return n
+
+    other = under("b", b"other")
+    a = under("a")
+    first = job(a, "a1")
+    verdict(first)
+    check("identity: its owner gets the verdict",
+          a.recv_multipart()[1] == b"VERDICT")
+    # once more as the same client, over another connection
+    a.close()
+    a = under("a")
+    ping(a)
+    verdict(first)
+    check("identity: and when it has come again",
+          a.recv_multipart()[1] == b"VERDICT")
+    for says in ("nothing", "PING"):
+        route = job(a, "a-" + says)
+        a.close()
+        thief = under("b")
+        ping(other)
+        if says == "PING":
+            ping(thief)
+        n = verdict(route)
+        dropped = g.until_stats(lambda s: s["dropped_replies"] > n)
+        a = ping(thief)
+        check("identity: another key that says %s gets none" % says,
+              dropped and a[1] == b"PONG", (g.stats, a))
+        thief.close()
+        a = under("a")
+        ping(a)
+    # who leaves its answers behind and comes again silently asks for them
+    route = job(a, "late")
+    a.close()
+    a = under("a")
+    verdict(route)
+    check("identity: nothing is guessed about a silent one",
+          ping(a)[1] == b"PONG")
+    check("identity: ends", g.close() == 0)
+
+
 def refusals():
     for what, init, want in [
             ("open without CURVE", {"submit": "tcp://0.0.0.0:*"}, "curve"),
@@ -381,7 +453,7 @@ def sources(tmp):
     check("ipc: ends", g.close() == 0)
 
 
-for part in (plain, slow_supervisor, curve, refusals,
+for part in (plain, slow_supervisor, curve, stolen_identity, refusals,
              lambda: sources(os.environ["TMP_DIR"])):
     try:
         part()

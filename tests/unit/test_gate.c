@@ -211,21 +211,63 @@ test_routes_forget_who_was_silent_longest(void **state)
 	(void)state;
 	t = cw_routes_open(4);
 	for (int i = 0; i < 4; i++, name[0]++)
-		number[i] = cw_routes_learn(t, name, 1)->number;
+		number[i] = cw_routes_learn(t, name, 1, "")->number;
 	assert_int_equal(cw_routes_count(t), 4);
 	/* a speaks again, so b is the one to go */
-	assert_int_equal(cw_routes_learn(t, "a", 1)->number, number[0]);
-	number[4] = cw_routes_learn(t, name, 1)->number;
+	assert_int_equal(cw_routes_learn(t, "a", 1, "")->number, number[0]);
+	number[4] = cw_routes_learn(t, name, 1, "")->number;
 	assert_null(cw_routes_find(t, number[1]));
 	assert_non_null(cw_routes_find(t, number[0]));
 	assert_memory_equal(cw_routes_find(t, number[4])->identity, "e", 1);
 	/* who comes back is a new route: old answers are not for it */
-	number[5] = cw_routes_learn(t, "b", 1)->number;
+	number[5] = cw_routes_learn(t, "b", 1, "")->number;
 	assert_true(number[5] != number[1]);
 	cw_routes_forget(t, cw_routes_find(t, number[5]));
 	assert_null(cw_routes_find(t, number[5]));
 	assert_null(cw_routes_find(t, 0));
 	assert_int_equal(cw_routes_count(t), 3);
+}
+
+static void
+test_an_identity_under_another_key_is_another_client(void **state)
+{
+	static struct cw_routes *t;	/* lives as long as the process */
+	uint64_t first, second;
+
+	(void)state;
+	t = cw_routes_open(4);
+	first = cw_routes_learn(t, "a", 1, "key one")->number;
+	assert_int_equal(cw_routes_learn(t, "a", 1, "key one")->number, first);
+	second = cw_routes_learn(t, "a", 1, "key two")->number;
+	assert_true(second != first);
+	assert_null(cw_routes_find(t, first));
+	assert_string_equal(cw_routes_find(t, second)->key, "key two");
+	assert_int_equal(cw_routes_count(t), 1);
+}
+
+static void
+test_a_connection_lives_until_its_descriptor_ends(void **state)
+{
+	static struct cw_conns *c;	/* lives as long as the process */
+	struct cw_conn a, b;
+
+	(void)state;
+	c = cw_conns_open(8);
+	a = (struct cw_conn){ cw_conns_grant(c), 5 };
+	b = (struct cw_conn){ cw_conns_grant(c), 6 };
+	assert_true(cw_conns_alive(c, &a));
+	cw_conns_ended(c, 5);
+	assert_false(cw_conns_alive(c, &a));
+	assert_true(cw_conns_alive(c, &b));
+	/* the same descriptor, another connection */
+	a.number = cw_conns_grant(c);
+	assert_true(cw_conns_alive(c, &a));
+	/* out of range, never granted */
+	cw_conns_ended(c, -1);
+	cw_conns_ended(c, 8);
+	assert_false(cw_conns_alive(c, &(struct cw_conn){ 1, 8 }));
+	assert_false(cw_conns_alive(c, &(struct cw_conn){ 1, -1 }));
+	assert_false(cw_conns_alive(c, &(struct cw_conn){ 0, 3 }));
 }
 
 static void
@@ -238,7 +280,7 @@ test_many_routes_come_and_go(void **state)
 	t = cw_routes_open(64);
 	for (uint32_t i = 0; i < 20000; i++) {
 		const uint32_t who = i * 2654435761u % 200;
-		struct cw_route *r = cw_routes_learn(t, &who, sizeof(who));
+		struct cw_route *r = cw_routes_learn(t, &who, sizeof(who), "");
 
 		last[i % 64] = r->number;
 		if (i % 7 == 0)
@@ -487,6 +529,10 @@ main(void)
 		cmocka_unit_test(test_flipped_bits_never_crash),
 		cmocka_unit_test(test_answers_are_json_whatever_is_in_them),
 		cmocka_unit_test(test_routes_forget_who_was_silent_longest),
+		cmocka_unit_test(
+		    test_an_identity_under_another_key_is_another_client),
+		cmocka_unit_test(
+		    test_a_connection_lives_until_its_descriptor_ends),
 		cmocka_unit_test(test_many_routes_come_and_go),
 		cmocka_unit_test(test_a_fifo_gives_back_what_was_put),
 		cmocka_unit_test(test_frames_cross_an_uplink_in_pieces),
