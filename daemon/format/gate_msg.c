@@ -131,7 +131,8 @@ void
 cw_request_pack(const struct cw_request *m, struct cw_pack *w)
 {
 	cw_put_u32(w, m->verb);
-	cw_put_u32(w, m->client);
+	cw_put_str(w, m->key);
+	cw_put_u32(w, m->rights);
 	cw_put_u8(w, m->has_job);
 	if (m->has_job)
 		cw_job_pack(&m->job, w);
@@ -145,7 +146,8 @@ cw_request_unpack(struct cw_unpack *r, struct cw_arena *a,
 	enum cw_status st;
 
 	m.verb = cw_get_below(r, CW_VERBS);
-	m.client = cw_get_u32(r);
+	get_key(r, a, m.key);
+	m.rights = cw_get_u32(r);
 	m.has_job = cw_get_u8(r) != 0;
 	if (m.has_job &&
 	    (st = cw_job_unpack(r, a, &m.job, err)) != CW_OK)

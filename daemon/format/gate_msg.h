@@ -63,7 +63,8 @@ struct cw_request {		/* frame id = route; 0: nobody to answer */
 	enum cw_verb	 verb;
 	bool		 has_job;
 	struct cw_job	 job;		/* SUBMIT: whole; GET, CANCEL: id only */
-	uint32_t	 client;	/* index of a CURVE client, or ~0u */
+	char		 key[41];	/* Z85 of the sender's CURVE key, or "" */
+	uint32_t	 rights;	/* that this key has, enum cw_right */
 };
 
 #define CW_PARTS_MAX	8u

@@ -250,8 +250,19 @@ allowed(const struct cw_gate *g, const struct cw_request *q)
 
 	if (g->zap == NULL)
 		return q->verb != CW_V_RELOAD;
-	return q->client < g->nclients &&
-	    (g->clients[q->client].rights & any_of[q->verb]) != 0;
+	return (q->rights & any_of[q->verb]) != 0;
+}
+
+/* Whose key it is; a key that is not listed any more has no rights. */
+static void
+name_client(const struct cw_gate *g, const char *key, struct cw_request *q)
+{
+	const uint32_t i = cw_zap_client(g->clients, g->nclients, key);
+
+	if (i >= g->nclients)
+		return;
+	memcpy(q->key, g->clients[i].key, sizeof(q->key));
+	q->rights = g->clients[i].rights;
 }
 
 static void
@@ -302,8 +313,7 @@ take_message(struct cw_gate *g, const struct cw_multipart *m, bool routed)
 		return;
 	}
 	if (g->zap != NULL)
-		msg.request.client = cw_zap_client(g->clients, g->nclients,
-		    m->user);
+		name_client(g, m->user, &msg.request);
 	if (!allowed(g, &msg.request))
 		reject(g, r, msg.id, CW_E_UNSUPPORTED, "this takes a CURVE "
 		    "key that has the right to it");

@@ -163,7 +163,7 @@ cw_message_read(const struct cw_multipart *m, bool routed,
 	size_t n = m->total;
 	enum cw_status st;
 
-	*out = (struct cw_message){ .id = "", .request.client = ~0u };
+	*out = (struct cw_message){ .id = "", };
 	if (routed && n > 0) {
 		out->identity = *f++;
 		n--;

@@ -30,7 +30,7 @@ struct cw_message {
 	bool		 delimiter;
 	const char	*id;		/* of the job, "" unknown */
 	/* only of a good one */
-	struct cw_request request;	/* client is left ~0u */
+	struct cw_request request;	/* of nobody: no key, no rights */
 };
 
 /*

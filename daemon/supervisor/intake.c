@@ -45,6 +45,25 @@ id_in_use(struct cw_daemon *d, uint64_t route, const char *id)
 	    "this id was given to another image before");
 }
 
+/*
+ * May the sender know of a job, or end it?  Its own, any with the right to
+ * watch; without CURVE nobody can be told from another, and what was stored
+ * without a key is everybody's.
+ */
+static bool
+may_touch(const struct cw_request *who, const char *owner)
+{
+	return who->key[0] == '\0' || owner[0] == '\0' ||
+	    strcmp(who->key, owner) == 0 || (who->rights & CW_R_WATCH) != 0;
+}
+
+static void
+others_id(struct cw_daemon *d, uint64_t route, const char *id)
+{
+	reject(d, route, id, "id_in_use",
+	    "this id was given to a job of another client before");
+}
+
 static void
 accepted(struct cw_daemon *d, uint64_t route, const char *id, bool duplicate)
 {
@@ -57,11 +76,13 @@ accepted(struct cw_daemon *d, uint64_t route, const char *id, bool duplicate)
  * The stored verdict goes out at once; false when there is none, or not now.
  * An id stands for one picture: with sha256 (not NULL) of another one the
  * answer is a refusal, for it would be taken for that picture's verdict.
+ * Who may not know of it is refused, too, or, asking, finds none.
  */
 static bool
-answer_stored(struct cw_daemon *d, uint64_t route, const char *id,
-    const char *sha256, enum cw_status *st)
+answer_stored(struct cw_daemon *d, uint64_t route,
+    const struct cw_request *who, const char *sha256, enum cw_status *st)
 {
+	const char *id = who->job.id;
 	struct cw_bytes parts[CW_PARTS_MAX];
 	struct cw_stored v;
 	struct cw_err err;
@@ -75,6 +96,12 @@ answer_stored(struct cw_daemon *d, uint64_t route, const char *id,
 	*st = cw_spool_get_verdict(d->spool, id, cw_turn_arena(d), &v, &err);
 	if (*st != CW_OK)
 		return false;
+	if (!may_touch(who, v.owner)) {
+		*st = CW_E_NOT_FOUND;
+		if (sha256 != NULL)
+			others_id(d, route, id);
+		return sha256 != NULL;
+	}
 	if (sha256 != NULL && strcmp(sha256, v.sha256) != 0) {
 		id_in_use(d, route, id);
 		return true;
@@ -132,9 +159,10 @@ room_for(const struct cw_daemon *d, uint64_t route, const struct cw_job *j)
 }
 
 static void
-enqueue(struct cw_daemon *d, uint64_t route, const struct cw_job *j,
+enqueue(struct cw_daemon *d, uint64_t route, const struct cw_request *req,
     const char *sha256, const char *key)
 {
+	const struct cw_job *j = &req->job;
 	const uint64_t now_ms = cw_now_ms();
 	const struct cw_spool_job meta = {
 		.received_us = cw_wall_us(),
@@ -142,6 +170,7 @@ enqueue(struct cw_daemon *d, uint64_t route, const struct cw_job *j,
 		.deadline_ms = j->deadline_ms,
 		.sha256 = sha256,
 		.cache_key = key,
+		.owner = req->key,
 	};
 	struct cw_slot *s;
 	struct cw_err err;
@@ -161,14 +190,16 @@ enqueue(struct cw_daemon *d, uint64_t route, const struct cw_job *j,
 	s->alone = j->artifacts != 0;	/* drawing is slow: nobody waits */
 	memcpy(s->sha256, sha256, sizeof(s->sha256));
 	memcpy(s->cache_key, key, sizeof(s->cache_key));
+	memcpy(s->owner, req->key, sizeof(s->owner));
 	cw_slot_route(s, route);
 	cw_turn_accepted(d, s);
 	accepted(d, route, j->id, false);
 }
 
 static void
-submit(struct cw_daemon *d, uint64_t route, const struct cw_job *j)
+submit(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 {
+	const struct cw_job *j = &req->job;
 	const struct cw_bytes image = { j->image, j->nimage };
 	char sha256[CW_SHA256_HEX], key[CW_SHA256_HEX];
 	struct cw_slot *s = cw_queue_find(d->queue, j->id);
@@ -177,6 +208,10 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_job *j)
 	struct cw_err err;
 
 	cw_sha256(&image, 1, sha256);
+	if (s != NULL && !may_touch(req, s->owner)) {
+		others_id(d, route, j->id);
+		return;
+	}
 	if (s != NULL && strcmp(s->sha256, sha256) != 0) {
 		id_in_use(d, route, j->id);
 		return;
@@ -189,7 +224,7 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_job *j)
 			accepted(d, route, j->id, true);
 		return;
 	}
-	if (answer_stored(d, route, j->id, sha256, &st)) {
+	if (answer_stored(d, route, req, sha256, &st)) {
 		d->stats.duplicates++;
 		return;
 	}
@@ -203,10 +238,11 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_job *j)
 		return;
 	}
 	cw_options_key(j, sha256, key);
-	if (cw_sink_cached(d, j, sha256, key, route, &err) == CW_OK)
+	if (cw_sink_cached(d, j, sha256, key, req->key, route, &err) ==
+	    CW_OK)
 		return;
 	if (room_for(d, route, j))
-		enqueue(d, route, j, sha256, key);
+		enqueue(d, route, req, sha256, key);
 	else
 		busy(d, route, j->id);
 }
@@ -214,15 +250,18 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_job *j)
 /* ---- the others ---- */
 
 static void
-get(struct cw_daemon *d, uint64_t route, const char *id)
+get(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 {
+	const char *id = req->job.id;
 	const char *json = cw_arena_printf(cw_turn_notes(d),
 	    "{\"id\":\"%s\"}", id);
+	const struct cw_slot *s = cw_queue_find(d->queue, id);
 	enum cw_status st;
 
-	if (cw_queue_find(d->queue, id) != NULL)
-		say(d, route, CW_A_PENDING, id, json);
-	else if (answer_stored(d, route, id, NULL, &st))
+	if (s != NULL)
+		say(d, route, may_touch(req, s->owner) ? CW_A_PENDING :
+		    CW_A_UNKNOWN, id, json);
+	else if (answer_stored(d, route, req, NULL, &st))
 		return;
 	else if (st == CW_E_NOT_FOUND)
 		say(d, route, CW_A_UNKNOWN, id, json);
@@ -232,12 +271,13 @@ get(struct cw_daemon *d, uint64_t route, const char *id)
 
 /* A job that still waits ends with a verdict that says so. */
 static void
-cancel(struct cw_daemon *d, uint64_t route, const char *id)
+cancel(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 {
-	struct cw_slot *s = cw_queue_find(d->queue, id);
+	struct cw_slot *s = cw_queue_find(d->queue, req->job.id);
 
-	if (s == NULL || s->state != CW_SLOT_READY) {
-		get(d, route, id);
+	if (s == NULL || s->state != CW_SLOT_READY ||
+	    !may_touch(req, s->owner)) {
+		get(d, route, req);
 		return;
 	}
 	d->stats.cancelled++;
@@ -251,13 +291,13 @@ cw_intake(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 {
 	switch (req->verb) {
 	case CW_V_SUBMIT:
-		submit(d, route, &req->job);
+		submit(d, route, req);
 		break;
 	case CW_V_GET:
-		get(d, route, req->job.id);
+		get(d, route, req);
 		break;
 	case CW_V_CANCEL:
-		cancel(d, route, req->job.id);
+		cancel(d, route, req);
 		break;
 	case CW_V_PING:
 		say(d, route, CW_A_PONG, "", "{}");

@@ -63,6 +63,7 @@ struct cw_slot {
 	char		 surface[257];	/* known once it was sent */
 	uint64_t	 routes[CW_ROUTES_MAX];
 	uint32_t	 nroutes;
+	char		 owner[41];	/* CURVE key that submitted it, or "" */
 	struct cw_slot	*next, *prev;	/* in its list while READY */
 	struct cw_slot	*hash_next;
 };

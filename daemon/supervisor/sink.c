@@ -172,6 +172,7 @@ finish(struct cw_daemon *d, struct cw_slot *s, const struct cw_policy_set *set,
 		.scored_us = f.scored_us,
 		.sha256 = s->sha256,
 		.policies_hash = set->hash,
+		.owner = s->owner,
 	};
 	struct cw_told *t;
 	size_t len;
@@ -229,8 +230,8 @@ cw_sink_error(struct cw_daemon *d, struct cw_slot *s, enum cw_stage stage,
 
 enum cw_status
 cw_sink_cached(struct cw_daemon *d, const struct cw_job *job,
-    const char *sha256, const char *options_key, uint64_t route,
-    struct cw_err *err)
+    const char *sha256, const char *options_key, const char *owner,
+    uint64_t route, struct cw_err *err)
 {
 	const struct cw_generation *g = cw_reload_current(d);
 	struct cw_arena *a = cw_turn_arena(d);
@@ -252,6 +253,7 @@ cw_sink_cached(struct cw_daemon *d, const struct cw_job *job,
 	v.id = cw_arena_strdup(a, job->id);
 	v.received_us = v.scored_us = now_us;
 	v.sha256 = sha256;
+	v.owner = owner;
 	v.cache_key = "";	/* the first one keeps answering */
 	*t = (struct cw_told){
 		.id = v.id,

@@ -31,12 +31,12 @@ void cw_sink_error(struct cw_daemon *d, struct cw_slot *s,
 
 /*
  * A job without a slot whose verdict is already known: the stored one is
- * reissued under its id, as cached, and the route hears ACCEPTED and it.
- * CW_E_NOT_FOUND when none fits.
+ * reissued under its id, as cached, for its owner, and the route hears ACCEPTED
+ * and it.  CW_E_NOT_FOUND when none fits.
  */
 CW_MUST_USE enum cw_status cw_sink_cached(struct cw_daemon *d,
     const struct cw_job *job, const char *sha256, const char *options_key,
-    uint64_t route, struct cw_err *err);
+    const char *owner, uint64_t route, struct cw_err *err);
 
 /*
  * Key of a job's bytes and of every option its verdict depends on, "" when

@@ -27,12 +27,14 @@ static const char schema[] =
     " attempt INTEGER NOT NULL DEFAULT 0, blame INTEGER NOT NULL DEFAULT 0,"
     " priority INTEGER NOT NULL, deadline_ms INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL, sha256 TEXT NOT NULL,"
-    " cache_key TEXT NOT NULL, header BLOB NOT NULL, payload BLOB NOT NULL);"
+    " cache_key TEXT NOT NULL, header BLOB NOT NULL, payload BLOB NOT NULL,"
+    " owner TEXT NOT NULL DEFAULT '');"
     "CREATE TABLE verdicts(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
     " id TEXT NOT NULL UNIQUE, decision TEXT NOT NULL, policy TEXT NOT NULL,"
     " json TEXT NOT NULL, received_us INTEGER NOT NULL,"
     " scored_us INTEGER NOT NULL, sha256 TEXT NOT NULL,"
-    " policies_hash TEXT NOT NULL, cache_key TEXT);"
+    " policies_hash TEXT NOT NULL, cache_key TEXT,"
+    " owner TEXT NOT NULL DEFAULT '');"
     "CREATE INDEX verdicts_cache ON verdicts(cache_key)"
     " WHERE cache_key IS NOT NULL;"
     "CREATE INDEX verdicts_image ON verdicts(sha256);"
@@ -55,9 +57,19 @@ static const char schema[] =
     "CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
     " sink TEXT NOT NULL, id TEXT NOT NULL);"
     "CREATE INDEX outbox_sink ON outbox(sink, seq);"
-    "INSERT INTO meta VALUES('version', 1);"
+    "INSERT INTO meta VALUES('version', 2);"
     "COMMIT;";
-_Static_assert(CW_SPOOL_VERSION == 1, "the schema writes its version");
+_Static_assert(CW_SPOOL_VERSION == 2, "the schema writes its version");
+
+/* What each version lacks of the next, whole or not at all; [0] is of 1. */
+static const char *const upgrades[] = {
+	"BEGIN IMMEDIATE;"
+	"ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE verdicts ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
+	"UPDATE meta SET value = 2 WHERE key = 'version';"
+	"COMMIT;",
+};
+_Static_assert(CW_COUNT(upgrades) == CW_SPOOL_VERSION - 1, "one a version");
 
 /* Make the directory (one level); its own entry is synced, too. */
 static enum cw_status
@@ -132,10 +144,12 @@ check_schema(struct cw_db *db, const char *path, struct cw_err *err)
 	else if (st == CW_OK)
 		return cw_err_set(err, CW_E_CONFIG,
 		    "%s/spool.db: not a spool of clipward", path);
-	if (st == CW_OK && version != CW_SPOOL_VERSION)
+	if (st == CW_OK && (version < 1 || version > CW_SPOOL_VERSION))
 		return cw_err_set(err, CW_E_CONFIG, "%s/spool.db: spool "
-		    "version %jd; want %d: written by another clipward", path,
-		    (intmax_t)version, CW_SPOOL_VERSION);
+		    "version %jd; want %d at most: written by another clipward",
+		    path, (intmax_t)version, CW_SPOOL_VERSION);
+	for (; st == CW_OK && version < CW_SPOOL_VERSION; version++)
+		st = cw_db_exec(db, upgrades[version - 1], err);
 	return st;
 }
 

@@ -33,7 +33,8 @@
 #include "format/job.h"
 #include "format/result.h"
 
-#define CW_SPOOL_VERSION	1	/* of the tables; others are refused */
+#define CW_SPOOL_VERSION	2	/* of the tables; older ones are brought up
+					   to it, newer ones refused */
 #define CW_SPOOL_KEY		65	/* hex of a SHA-256, and the NUL */
 
 struct cw_spool;			/* opaque */
@@ -76,6 +77,7 @@ struct cw_spool_job {			/* what is kept beside a job's header */
 	uint64_t	 bytes;		/* of the image */
 	const char	*sha256;	/* of the image, computed here */
 	const char	*cache_key;	/* see cw_spool_find_same */
+	const char	*owner;		/* CURVE key that submitted it, or "" */
 };
 
 /* Store a job; *seq is set.  CW_E_BUSY when sick or the disk is full. */
@@ -109,6 +111,7 @@ struct cw_stored {
 	int64_t		 received_us, scored_us;
 	const char	*sha256, *policies_hash;
 	const char	*cache_key;	/* "": not to be used for others */
+	const char	*owner;		/* of its job */
 };
 
 /* The id's one verdict; its job (seq) goes in the same transaction. */

@@ -28,12 +28,12 @@ cw_spool_put_job(struct cw_spool *sp, const struct cw_job *job,
 	if (!cw_pack_ok(&w))
 		return cw_err_set(err, CW_E_LIMIT, "job: header too long");
 	st = SPOOL_RUN(sp, err, "INSERT INTO jobs(id, received_us, priority,"
-	    " deadline_ms, bytes, sha256, cache_key, header, payload)"
-	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	    " deadline_ms, bytes, sha256, cache_key, header, payload, owner)"
+	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 	    CW_T(job->id), CW_I(meta->received_us), CW_I(meta->priority),
 	    CW_I(meta->deadline_ms), CW_I(job->nimage), CW_T(meta->sha256),
 	    CW_T(meta->cache_key), CW_B(w.p, w.len),
-	    CW_B(job->image, job->nimage));
+	    CW_B(job->image, job->nimage), CW_T(meta->owner));
 	if (st == CW_OK)
 		*seq = cw_db_last_rowid(sp->db);
 	return st;
@@ -48,8 +48,8 @@ cw_spool_each_job(struct cw_spool *sp, int64_t after_seq,
 
 	CW_CHECK_OBJ(sp, SPOOL_MAGIC);
 	st = CW_DB_QUERY(sp->db, &r, err, "SELECT seq, id, received_us,"
-	    " attempt, blame, priority, deadline_ms, bytes, sha256, cache_key"
-	    " FROM jobs WHERE seq > ?1 ORDER BY seq", CW_I(after_seq));
+	    " attempt, blame, priority, deadline_ms, bytes, sha256, cache_key,"
+	    " owner FROM jobs WHERE seq > ?1 ORDER BY seq", CW_I(after_seq));
 	if (st != CW_OK)
 		return st;
 	while (cw_rows_next(r)) {
@@ -65,6 +65,7 @@ cw_spool_each_job(struct cw_spool *sp, int64_t after_seq,
 			.bytes = (uint64_t)cw_row_int(r, 7),
 			.sha256 = cw_row_text(r, 8),
 			.cache_key = cw_row_text(r, 9),
+			.owner = cw_row_text(r, 10),
 		};
 
 		if (!fn(payload, &j))
@@ -167,11 +168,12 @@ cw_spool_put_verdict(struct cw_spool *sp, const struct cw_stored *v,
 
 	CW_CHECK_OBJ(sp, SPOOL_MAGIC);
 	st = SPOOL_RUN(sp, err, "INSERT INTO verdicts(id, decision, policy,"
-	    " json, received_us, scored_us, sha256, policies_hash, cache_key)"
-	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, nullif(?9, ''))",
+	    " json, received_us, scored_us, sha256, policies_hash, cache_key,"
+	    " owner) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, nullif(?9, ''),"
+	    " ?10)",
 	    CW_T(v->id), CW_T(v->decision), CW_T(v->policy), CW_T(v->json),
 	    CW_I(v->received_us), CW_I(v->scored_us), CW_T(v->sha256),
-	    CW_T(v->policies_hash), CW_T(v->cache_key));
+	    CW_T(v->policies_hash), CW_T(v->cache_key), CW_T(v->owner));
 	if (st != CW_OK || seq == 0)
 		return st;
 	return SPOOL_RUN(sp, err, "DELETE FROM jobs WHERE seq = ?1",
@@ -198,6 +200,7 @@ read_verdict(struct cw_rows *r, struct cw_arena *a, struct cw_stored *out,
 		.sha256 = cw_arena_strdup(a, cw_row_text(r, 6)),
 		.policies_hash = cw_arena_strdup(a, cw_row_text(r, 7)),
 		.cache_key = cw_arena_strdup(a, cw_row_text(r, 8)),
+		.owner = cw_arena_strdup(a, cw_row_text(r, 9)),
 	};
 	(void)cw_rows_end(&r, NULL);
 	if (cw_arena_overflowed(a))
@@ -206,7 +209,7 @@ read_verdict(struct cw_rows *r, struct cw_arena *a, struct cw_stored *out,
 }
 
 #define VERDICT_COLUMNS	"SELECT id, decision, policy, json, received_us,"	\
-	" scored_us, sha256, policies_hash, cache_key FROM verdicts "
+	" scored_us, sha256, policies_hash, cache_key, owner FROM verdicts "
 
 enum cw_status
 cw_spool_get_verdict(struct cw_spool *sp, const char *id, struct cw_arena *a,

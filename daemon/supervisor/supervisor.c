@@ -122,6 +122,7 @@ load_job(void *payload, const struct cw_spool_job *j)
 	s->alone = j->blame > 0 || j->cache_key[0] == '\0';
 	strncpy(s->sha256, j->sha256, sizeof(s->sha256) - 1);
 	strncpy(s->cache_key, j->cache_key, sizeof(s->cache_key) - 1);
+	strncpy(s->owner, j->owner, sizeof(s->owner) - 1);
 	cw_queue_ready(d->queue, s);
 	return true;
 }

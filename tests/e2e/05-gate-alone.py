@@ -281,8 +281,8 @@ def curve():
     s = curved(zmq.DEALER, end, "submit")
     submit(s, {"id": "s1"})
     q = g.request()[1]
-    check("CURVE: the client is named", q["client"] == 1 and
-          q["id"] == "s1", q)
+    check("CURVE: the client is named", q["key"] == who["submit"][0].decode() and
+          q["rights"] == 1 and q["id"] == "s1", q)
     s.send_multipart([b"CW1", b"RELOAD"])
     check("CURVE: submit may not reload",
           s.recv_multipart()[1] == b"REJECTED")

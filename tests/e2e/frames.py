@@ -85,7 +85,7 @@ def recv(sock):
 
 def gate_init(submit="", pull="", pub="", connect=(), secret="", clients=(),
               max_bytes=1 << 20, pending_bytes=8 << 20, retry_ms=50):
-    body = u32(1) + blob(submit) + blob(pull) + blob(pub) + u32(len(connect))
+    body = u32(2) + blob(submit) + blob(pull) + blob(pub) + u32(len(connect))
     body += b"".join(blob(c) for c in connect) + blob(secret)
     body += u32(len(clients))
     for key, rights, name in clients:
@@ -109,7 +109,7 @@ def gate_stats(body):
 
 def request(body):
     r = Reader(body)
-    q = {"verb": VERBS[r.u32()], "client": r.u32()}
+    q = {"verb": VERBS[r.u32()], "key": r.str(), "rights": r.u32()}
     if r.u8():
         q["id"], q["sha256"] = r.str(), r.str()
         q["text"], q["surface"], q["uploader"] = r.str(), r.str(), r.str()

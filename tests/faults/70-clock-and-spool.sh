@@ -93,6 +93,20 @@ for p in $first $others; do
 done
 wait
 
+# a spool of the version before goes on: what waited is scored
+db=$(ls "$TMP_DIR"/spool/*.db)
+sqlite3 "$db" "ALTER TABLE jobs DROP COLUMN owner;
+    ALTER TABLE verdicts DROP COLUMN owner;
+    UPDATE meta SET value = 1 WHERE key = 'version'"
+last=$(sqlite3 "$db" 'SELECT id FROM verdicts ORDER BY received_us DESC LIMIT 1')
+start
+client pictures "$TMP_DIR" 1 >/dev/null
+check "a spool of version 1 is served" client score -p old- "$TMP_DIR/p0.jpg"
+[ -z "$last" ] || check "and holds what it held" clipward get "$last"
+stop
+same "as version 2" 2 \
+    "$(sqlite3 "$db" "SELECT value FROM meta WHERE key = 'version'")"
+
 # a spool from the future is left as it is
 db=$(ls "$TMP_DIR"/spool/*.db)
 sqlite3 "$db" 'pragma wal_checkpoint(truncate); 

@@ -58,7 +58,7 @@ job(int64_t number, struct cw_bind header, struct cw_bind image)
 	struct cw_err err;
 
 	must(CW_DB_RUN(sp->db, &err, "INSERT OR REPLACE INTO jobs VALUES(1,"
-	    " 'x', 0, 0, 0, ?1, ?1, ?1, ?2, '', ?2, ?3)", CW_I(number),
+	    " 'x', 0, 0, 0, ?1, ?1, ?1, ?2, '', ?2, ?3, ?2)", CW_I(number),
 	    header, image), &err);
 	must(cw_spool_each_job(sp, 0, see_job, &seen, &err), &err);
 	if (cw_spool_get_job(sp, 1, arena, &out, &err) == CW_OK &&
@@ -102,7 +102,7 @@ verdict(int64_t number, struct cw_bind json, struct cw_bind other)
 	uint32_t n;
 
 	must(CW_DB_RUN(sp->db, &err, "INSERT OR REPLACE INTO verdicts"
-	    " VALUES(1, 'x', ?2, ?3, ?2, ?1, ?1, ?3, ?3, 'key')",
+	    " VALUES(1, 'x', ?2, ?3, ?2, ?1, ?1, ?3, ?3, 'key', ?3)",
 	    CW_I(number), json, other), &err);
 	must(CW_DB_RUN(sp->db, &err, "INSERT OR REPLACE INTO artifacts"
 	    " VALUES('x', 0, ?1, ?2, ?3)", CW_I(number), json, other), &err);

@@ -715,7 +715,8 @@ static void
 test_gate_messages_come_back(void **state)
 {
 	struct cw_request q = { .verb = CW_V_GET, .has_job = true,
-		.job = { .id = "k" }, .client = 3 }, qb;
+		.job = { .id = "k" }, .rights = CW_R_WATCH,
+		.key = "0123456789012345678901234567890123456789" }, qb;
 	struct cw_reply p = { .answer = CW_A_VERDICT, .json = "{}",
 		.parts = { { "png", 3 } }, .nparts = 1 }, pb;
 	struct cw_unpack r;
@@ -727,7 +728,8 @@ test_gate_messages_come_back(void **state)
 	cw_unpack_init(&r, w.p, w.len);
 	assert_int_equal(cw_request_unpack(&r, arena, &qb, NULL), CW_OK);
 	assert_string_equal(qb.job.id, "k");
-	assert_int_equal(qb.client, 3);
+	assert_int_equal(qb.rights, CW_R_WATCH);
+	assert_string_equal(qb.key, q.key);
 	cw_pack_init(&w, arena, 0);
 	cw_reply_pack(&p, &w);
 	cw_unpack_init(&r, w.p, w.len);

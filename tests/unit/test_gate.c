@@ -82,7 +82,7 @@ test_a_submit_is_read_whole(void **state)
 	assert_string_equal(msg.request.job.id, "a");
 	assert_string_equal(msg.request.job.text, "t");
 	assert_int_equal(msg.request.job.nimage, 5);
-	assert_int_equal(msg.request.client, ~0u);
+	assert_string_equal(msg.request.key, "");
 	cw_arena_reset(arena, 0);
 }
 

@@ -87,6 +87,7 @@ put(struct fixture *f, const char *id, size_t bytes, int64_t *seq)
 	const struct cw_spool_job meta = {
 		.received_us = 1234567, .priority = CW_BULK,
 		.deadline_ms = 99, .sha256 = "ab", .cache_key = "key",
+		.owner = "who",
 	};
 
 	memset(image, id[strlen(id) - 1], bytes);
@@ -228,7 +229,7 @@ test_a_verdict_takes_its_jobs_place(void **state)
 		.id = "job-1", .decision = "allow", .policy = "none",
 		.json = "{\"id\":\"job-1\"}", .received_us = 1,
 		.scored_us = 2, .sha256 = "ab", .policies_hash = "h",
-		.cache_key = "k",
+		.cache_key = "k", .owner = "who",
 	}, got;
 	int64_t seq;
 
@@ -239,6 +240,7 @@ test_a_verdict_takes_its_jobs_place(void **state)
 	assert_int_equal(jobs(f), 0);
 	must(f, cw_spool_get_verdict(f->sp, "job-1", f->a, &got, &f->err));
 	assert_string_equal(got.json, v.json);
+	assert_string_equal(got.owner, "who");
 	must(f, cw_spool_find_same(f->sp, "k", f->a, &got, &f->err));
 	assert_string_equal(got.id, "job-1");
 	assert_int_equal(cw_spool_get_verdict(f->sp, "job-2", f->a, &got,
@@ -273,7 +275,47 @@ test_another_version_is_refused_and_left_alone(void **state)
 	cw_spool_close(&f->sp);
 	assert_int_equal(cw_spool_open(f->dir, f->a, &f->sp, &f->err),
 	    CW_E_CONFIG);
-	assert_non_null(strstr(f->err.text, "version 7; want 1"));
+	assert_non_null(strstr(f->err.text, "version 7; want 2"));
+}
+
+static bool
+nobodys_job(void *payload, const struct cw_spool_job *j)
+{
+	assert_string_equal(j->owner, "");
+	return count_job(payload, j);
+}
+
+static void
+test_a_spool_of_version_1_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	struct cw_stored v;
+	int64_t seq, version;
+	struct cw_job j;
+	int n = 0;
+
+	must(f, put(f, "job-1", 10, &seq));
+	must(f, put(f, "job-2", 10, &seq));
+	v = (struct cw_stored){ .id = "job-2", .decision = "allow",
+		.policy = "none", .json = "{}", .sha256 = "ab",
+		.policies_hash = "", .cache_key = "", .owner = "who" };
+	must(f, cw_spool_put_verdict(f->sp, &v, seq, &f->err));
+	must(f, cw_spool_commit(f->sp, &f->err));
+	must(f, cw_db_exec(f->sp->db, "ALTER TABLE jobs DROP COLUMN owner;"
+	    "ALTER TABLE verdicts DROP COLUMN owner;"
+	    "UPDATE meta SET value = 1 WHERE key = 'version'", &f->err));
+	for (int i = 0; i < 2; i++) {
+		reopen(f);
+		must(f, cw_db_int(f->sp->db, "SELECT value FROM meta"
+		    " WHERE key = 'version'", &version, &f->err));
+		assert_int_equal(version, CW_SPOOL_VERSION);
+	}
+	must(f, cw_spool_each_job(f->sp, 0, nobodys_job, &n, &f->err));
+	assert_int_equal(n, 1);
+	must(f, cw_spool_get_job(f->sp, seq - 1, f->a, &j, &f->err));
+	assert_string_equal(j.id, "job-1");
+	must(f, cw_spool_get_verdict(f->sp, "job-2", f->a, &v, &f->err));
+	assert_string_equal(v.owner, "");
 }
 
 static void
@@ -533,7 +575,7 @@ store_verdict(struct fixture *f, const char *id, int64_t scored_us)
 	const struct cw_stored v = {
 		.id = id, .decision = "allow", .policy = "none",
 		.json = "{}", .scored_us = scored_us, .sha256 = "",
-		.policies_hash = "", .cache_key = "",
+		.policies_hash = "", .cache_key = "", .owner = "",
 	};
 
 	must(f, cw_spool_put_verdict(f->sp, &v, 0, &f->err));
@@ -628,6 +670,7 @@ main(void)
 		SPOOL_TEST(test_a_verdict_takes_its_jobs_place),
 		SPOOL_TEST(test_a_second_daemon_is_refused),
 		SPOOL_TEST(test_another_version_is_refused_and_left_alone),
+		SPOOL_TEST(test_a_spool_of_version_1_goes_on),
 		SPOOL_TEST(test_what_is_no_database_is_refused),
 		SPOOL_TEST(test_any_prefix_of_the_log_holds_what_was_committed),
 		SPOOL_TEST(test_a_full_disk_loses_nothing_and_ends_by_itself),
