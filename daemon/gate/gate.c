@@ -16,6 +16,7 @@
 #include "gate/message.h"
 #include "gate/peers.h"
 #include "gate/socket.h"
+#include "gate/subscribers.h"
 #include "gate/zap.h"
 
 #define GATE_MAGIC	0x9a7e0001u
@@ -50,6 +51,7 @@ struct cw_gate {
 	struct cw_net		*net;
 	struct cw_socket	*submit, *pull, *pub, *zap;	/* or NULL */
 	struct cw_peers		*peers;		/* of submit */
+	struct cw_subscribers	*subs;		/* of pub; NULL: no keys */
 	struct cw_arena		*scratch;	/* one message */
 	bool			 paused;	/* by the supervisor */
 	/* CURVE clients: the first list is init's, later ones live here */
@@ -96,8 +98,11 @@ open_bound(struct cw_gate *g, enum cw_socket_kind kind, const char *domain,
 		return st;
 	if ((st = cw_socket_open(g->net, kind, &opt, out, err)) != CW_OK)
 		return st;
-	if (kind == CW_SOCK_ROUTER && (st = cw_peers_attach(g->peers, g->net,
-	    *out, err)) != CW_OK)
+	if (kind == CW_SOCK_ROUTER)
+		st = cw_peers_attach(g->peers, g->net, *out, err);
+	else if (kind == CW_SOCK_PUB && g->init->secret_key[0] != '\0')
+		st = cw_subscribers_open(g->net, *out, &g->subs, err);
+	if (st != CW_OK)
 		return st;
 	if (endpoint[0] == '\0')
 		return CW_OK;
@@ -412,15 +417,18 @@ on_clients(struct cw_gate *g, struct cw_unpack *u, struct cw_err *err)
 	struct cw_arena *fresh = g->keys[1];
 	struct cw_gate_init m;
 	enum cw_status st;
+	bool lost;
 
 	cw_arena_reset(fresh, 0);
 	if ((st = cw_gate_init_unpack(u, fresh, &m, err)) != CW_OK)
 		return st;
+	lost = cw_watch_lost(g->clients, g->nclients, m.clients, m.nclients);
 	g->clients = m.clients;
 	g->nclients = m.nclients;
 	g->keys[1] = g->keys[0];
 	g->keys[0] = fresh;
-	cw_log(CW_LOG_NOTICE, "clients n=%u", m.nclients);
+	cw_log(CW_LOG_NOTICE, "clients n=%u dismissed=%u", m.nclients,
+	    lost && g->subs != NULL ? cw_subscribers_dismiss(g->subs) : 0);
 	return CW_OK;
 }
 
@@ -514,6 +522,8 @@ tick(struct cw_gate *g, uint64_t now, struct cw_err *err)
 		g->trim_at = now + TRIM_MS;
 	}
 	cw_peers_note(g->peers);
+	if (g->subs != NULL)
+		cw_subscribers_note(g->subs);
 	g->stats.clients = cw_peers_count(g->peers);
 	say_bad_peers(g, now);
 	/* At every tick: it is also how our parent knows that we turn. */

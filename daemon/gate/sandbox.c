@@ -44,6 +44,7 @@ static const struct {
 	{ SCMP_SYS(getsockname), "endpoint of a connection" },
 	{ SCMP_SYS(getpeername), "address for the ZAP request" },
 	{ SCMP_SYS(close),	"a peer goes" },
+	{ SCMP_SYS(shutdown),	"a subscriber is shown out" },
 	/* waiting */
 	{ SCMP_SYS(epoll_wait),	"the I/O and reaper threads" },
 	{ SCMP_SYS(epoll_ctl),	"they add and remove peers" },

@@ -304,6 +304,36 @@ def curve():
     check("CURVE: watch may listen", hears("watch"))
     check("CURVE: submit may not listen", not hears("submit"))
 
+    # The right to watch goes, and with it the subscription that is open.
+    subs = {n: curved(zmq.SUB, g.ends["pub"], n, subscribe=b"")
+            for n in ("all", "watch")}
+
+    def heard(names):
+        """Publish until all of these have heard this very one."""
+        for k in range(60):
+            fr.send(g.chan, fr.GATE_PUBLISH, 0,
+                    fr.publish("verdict.%d" % k, "{}"))
+            if all(subs[n].poll(50) for n in names):
+                break
+        got = {n: 0 for n in subs}
+        for n, sub in subs.items():
+            while sub.poll(100):
+                sub.recv_multipart()
+                got[n] += 1
+        return got
+
+    check("CURVE: both hear", all(heard(("all", "watch")).values()))
+    fr.send(g.chan, fr.GATE_INIT, 0, fr.gate_init(
+        clients=[keys[0], keys[1], (who["watch"][0], 1, "watch")]))
+    got = heard(("all",))
+    check("CURVE: the one that may no more hears no more",
+          got["all"] and not got["watch"], got)
+    fr.send(g.chan, fr.GATE_INIT, 0, fr.gate_init(clients=keys))
+    # the library does not try again by itself after a refusal
+    subs["watch"] = curved(zmq.SUB, g.ends["pub"], "watch", subscribe=b"")
+    check("CURVE: and again when it may",
+          all(heard(("all", "watch")).values()))
+
     # The list changes without a restart: submit goes, none comes.
     fr.send(g.chan, fr.GATE_INIT, 0, fr.gate_init(
         clients=[keys[0], (who["none"][0], 1, "late")]))
