@@ -63,25 +63,59 @@ struct int8_out {
 
 /* ---- activations ---- */
 
+/* What one look at a row says of it. */
+struct row_facts {
+	float	 mean;			/* of the magnitudes */
+	float	 least, most;		/* with 0 among the values */
+};
+
+static struct row_facts
+row_look(const float *x, int n)
+{
+	const vf none = vf_all(0);
+	vf sum[2] = { none, none }, lo[2] = { none, none };
+	vf hi[2] = { none, none };
+	int i = 0;
+
+	for (; i + 2 * CW_LANES <= n; i += 2 * CW_LANES)
+		for (int j = 0; j < 2; j++) {
+			vf v = vf_load(x + i + j * CW_LANES);
+
+			sum[j] += vf_abs(v);
+			lo[j] = vf_at_most(lo[j], v);
+			hi[j] = vf_at_least(hi[j], v);
+		}
+	for (; i < n; i += CW_LANES) {
+		vf v = vf_load_part(x + i, lanes_left(n, i));
+
+		sum[0] += vf_abs(v);
+		lo[0] = vf_at_most(lo[0], v);
+		hi[0] = vf_at_least(hi[0], v);
+	}
+	return (struct row_facts){ vf_sum(sum[0] + sum[1]) / (float)n,
+	    -vf_largest(-vf_at_most(lo[0], lo[1])),
+	    vf_largest(vf_at_least(hi[0], hi[1])) };
+}
+
 /* Columns of row x beyond limit, at most OUTLIERS + 1. */
 static int
 count_beyond(const float *x, int n, float limit, int *at)
 {
-	vf top = vf_all(0);
-	int found = 0, i = 0;
+	const vf bound = vf_all(limit);
+	int found = 0;
 
-	for (; i + CW_LANES <= n; i += CW_LANES)
-		top = vf_at_least(top, vf_abs(vf_load(x + i)));
-	for (; i < n; i++)
-		top[0] = fmaxf(top[0], fabsf(x[i]));
-	if (vf_largest(top) <= limit)
-		return 0;
-	for (i = 0; i < n && found <= OUTLIERS; i++)
-		if (fabsf(x[i]) > limit) {
-			if (found < OUTLIERS)
-				at[found] = i;
-			found++;
-		}
+	for (int i = 0; i < n && found <= OUTLIERS; i += CW_LANES) {
+		int left = lanes_left(n, i);
+
+		if (!vf_any_above(vf_abs(vf_load_part(x + i, left)), bound))
+			continue;
+		for (int j = i; j < i + left && found <= OUTLIERS; j++)
+			if (fabsf(x[j]) > limit) {
+				if (found < OUTLIERS)
+					at[found] = j;
+				found++;
+			}
+	}
 	return found;
 }
 
@@ -90,86 +124,87 @@ static float
 mean_magnitude(const float *x, int n, float limit)
 {
 	vf sum = vf_all(0), most = vf_all(limit);
-	float tail = 0;
-	int i = 0;
 
-	for (; i + CW_LANES <= n; i += CW_LANES)
-		sum += vf_at_most(most, vf_abs(vf_load(x + i)));
-	for (; i < n; i++)
-		tail += !(fabsf(x[i]) > limit) ? fabsf(x[i]) : limit;
-	return (vf_sum(sum) + tail) / (float)n;
+	for (int i = 0; i < n; i += CW_LANES)
+		sum += vf_at_most(most, vf_abs(vf_load_part(x + i,
+		    lanes_left(n, i))));
+	return vf_sum(sum) / (float)n;
 }
 
-/* The magnitude above which the row's values are cut. */
+/* Find what sticks out of the row; the magnitude above which it is cut. */
 static float
-row_limit(const float *x, int n, struct int8_row *row)
+row_limit(const float *x, int n, struct row_facts f, struct int8_row *row)
 {
-	float limit = ORDINARY * mean_magnitude(x, n, INFINITY);
+	float limit = ORDINARY * f.mean;
 
-	if (!(limit < INFINITY) || count_beyond(x, n, limit, row->at) == 0)
+	row->outliers = 0;
+	if (!(limit < INFINITY) || fmaxf(f.most, -f.least) <= limit)
 		return limit;
 	/* a mean that what sticks out has no great part in */
 	limit = ORDINARY * mean_magnitude(x, n, limit);
 	while ((row->outliers = count_beyond(x, n, limit, row->at)) > OUTLIERS)
 		limit *= 1.5f;
+	for (int i = 0; i < row->outliers; i++) {
+		float v = x[row->at[i]];
+
+		row->excess[i] = v - copysignf(limit, v);
+	}
 	return limit;
 }
 
-CW_INLINE vf
-clamp(vf v, float limit)
+/* CW_LANES values, clamped to limit if cut, in steps */
+CW_INLINE vi
+in_steps(vf v, bool cut, float limit, float inv, float zero)
 {
-	return vf_at_most(vf_all(limit), vf_at_least(vf_all(-limit), v));
+	if (cut)
+		v = vf_at_most(vf_all(limit), vf_at_least(vf_all(-limit), v));
+	/* the low byte of 1.5 * 2^23 + k is k */
+	return (vi)vf_fma(v, vf_all(inv), vf_all(0x1.8p23f + zero)) & 0xff;
+}
+
+CW_INLINE void
+quantise_row(const float *x, int n, bool cut, float limit,
+    const struct int8_row *row, uint8_t *q)
+{
+	typedef uint8_t vb __attribute__((vector_size(CW_LANES), aligned(1),
+	    may_alias));
+	const float inv = 1 / row->scale, zero = (float)row->zero;
+	int i = 0;
+
+	for (; i + CW_LANES <= n; i += CW_LANES)
+		*(vb *)(q + i) = __builtin_convertvector(in_steps(
+		    vf_load(x + i), cut, limit, inv, zero), vb);
+	if (i < n) {
+		vb b = __builtin_convertvector(in_steps(vf_load_part(x + i,
+		    n - i), cut, limit, inv, zero), vb);
+
+		for (int j = 0; j < ((n - i + 3) & ~3); j++)
+			q[i + j] = b[j];
+	}
 }
 
 /* q [n rounded up to 4] = x in steps; the row's scale and the like */
 static void
 quantise(const float *x, int n, uint8_t *q, struct int8_row *row)
 {
-	typedef uint8_t vb __attribute__((vector_size(CW_LANES), aligned(1),
-	    may_alias));
-	vf lo = vf_all(0), hi = vf_all(0), inv, zero;
-	float limit, least, most;
-	int i;
+	const struct row_facts f = row_look(x, n);
+	const float limit = row_limit(x, n, f, row);
+	const float least = fmaxf(f.least, -limit);
+	const float most = fminf(f.most, limit);
 
-	row->outliers = 0;
 	row->zero = 0;
-	limit = row_limit(x, n, row);
 	if (!(limit < INFINITY)) {
 		/* a NaN or an infinity: so is the whole result */
 		memset(q, 0, (size_t)((n + 3) & ~3));
 		row->scale = NAN;
 		return;
 	}
-	for (i = 0; i < n; i += CW_LANES) {
-		vf v = clamp(vf_load_part(x + i, lanes_left(n, i)), limit);
-
-		lo = vf_at_most(lo, v);
-		hi = vf_at_least(hi, v);
-	}
-	most = vf_largest(hi);
-	least = -vf_largest(-lo);
 	row->scale = fmaxf((most - least) / (LEVELS - 2), 1e-30f);
 	row->zero = (int32_t)(0.5f - least / row->scale);
-	for (i = 0; i < row->outliers; i++) {
-		float v = x[row->at[i]];
-
-		row->excess[i] = v - copysignf(limit, v);
-	}
-	/* the low byte of 1.5 * 2^23 + k is k */
-	inv = vf_all(1 / row->scale);
-	zero = vf_all(0x1.8p23f + (float)row->zero);
-	for (i = 0; i < n; i += CW_LANES) {
-		int left = lanes_left(n, i);
-		vf v = clamp(vf_load_part(x + i, left), limit);
-		vi t = (vi)vf_fma(v, inv, zero) & 0xff;
-		vb b = __builtin_convertvector(t, vb);
-
-		if (left == CW_LANES)
-			*(vb *)(q + i) = b;
-		else
-			for (int j = 0; j < ((left + 3) & ~3); j++)
-				q[i + j] = b[j];
-	}
+	if (row->outliers > 0)
+		quantise_row(x, n, true, limit, row, q);
+	else
+		quantise_row(x, n, false, limit, row, q);
 }
 
 /* ---- weights ---- */

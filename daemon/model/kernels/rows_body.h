@@ -92,6 +92,7 @@ rows_layernorm(const float *x, int rows, int W, int ldx, const float *gamma,
 	}
 }
 
+/* A NaN may be passed over: it is one after p[i] - top just as well. */
 static float
 row_largest(const float *p, int n)
 {
@@ -106,7 +107,7 @@ row_largest(const float *p, int n)
 		top = vf_largest(t);
 	}
 	for (; i < n; i++)
-		top = top > p[i] || top != top ? top : p[i];
+		top = top > p[i] ? top : p[i];
 	return top;
 }
 

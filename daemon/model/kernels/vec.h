@@ -9,6 +9,7 @@
 #ifndef CW_VEC_H
 #define CW_VEC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -150,15 +151,42 @@ vf_sum(vf v)
 #endif
 }
 
-/* NaN if a lane is NaN. */
+/* Any of them if one is NaN. */
 CW_INLINE float
 vf_largest(vf v)
 {
+#if CW_LANES == 16
+	return _mm512_reduce_max_ps(v);
+#elif CW_LANES == 8
+	__m128 t = _mm_max_ps(_mm256_castps256_ps128(v),
+	    _mm256_extractf128_ps(v, 1));
+
+	t = _mm_max_ps(t, _mm_movehl_ps(t, t));
+	return _mm_cvtss_f32(_mm_max_ss(t, _mm_movehdup_ps(t)));
+#else
 	float t = v[0];
 
 	for (int i = 1; i < CW_LANES; i++)
-		t = t > v[i] || t != t ? t : v[i];
+		t = t > v[i] ? t : v[i];
 	return t;
+#endif
+}
+
+/* Is a lane of v above that of bound? */
+CW_INLINE bool
+vf_any_above(vf v, vf bound)
+{
+#if CW_LANES == 16
+	return _mm512_cmp_ps_mask(v, bound, _CMP_GT_OQ) != 0;
+#elif CW_LANES == 8
+	return _mm256_movemask_ps(_mm256_cmp_ps(v, bound, _CMP_GT_OQ)) != 0;
+#else
+	bool any = false;
+
+	for (int i = 0; i < CW_LANES; i++)
+		any = any || v[i] > bound[i];
+	return any;
+#endif
 }
 
 /*
