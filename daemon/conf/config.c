@@ -151,6 +151,10 @@ static const struct cw_config_key keys[] = {
 	KEY("limits.pending_bytes", BYTES, limits.pending_bytes, MB,
 	    1024 * GB, "512M",
 	    "Most bytes of such jobs."),
+	KEY("limits.reply_bytes", BYTES, limits.reply_bytes, MB, 64 * GB,
+	    "128M",
+	    "Most bytes of answers held for senders that read slowly, half "
+	    "of it for one."),
 
 	KEY_E("views", views, views_word, "auto",
 	    "What the model sees of an image: center (CLIP's own crop), whole "

@@ -70,6 +70,7 @@ struct cw_config {
 		uint64_t	 cpu_ms;	/* decoding one image */
 		uint64_t	 pending;	/* jobs accepted, not yet scored */
 		uint64_t	 pending_bytes;
+		uint64_t	 reply_bytes;
 	} limits;
 	uint64_t	 views;			/* enum cw_views */
 	struct {

@@ -69,6 +69,7 @@ cw_gate_init_pack(const struct cw_gate_init *m, struct cw_pack *w)
 	}
 	cw_put_u64(w, m->max_bytes);
 	cw_put_u64(w, m->pending_bytes);
+	cw_put_u64(w, m->reply_bytes);
 	cw_put_u32(w, m->retry_ms);
 }
 
@@ -104,6 +105,7 @@ cw_gate_init_unpack(struct cw_unpack *r, struct cw_arena *a,
 	}
 	m.max_bytes = cw_get_u64(r);
 	m.pending_bytes = cw_get_u64(r);
+	m.reply_bytes = cw_get_u64(r);
 	m.retry_ms = cw_get_u32(r);
 	*out = m;
 	return ended(r, "GATE_INIT", err);
@@ -211,6 +213,8 @@ cw_gate_stats_pack(const struct cw_gate_stats *m, struct cw_pack *w)
 	cw_put_u64(w, m->published);
 	cw_put_u64(w, m->auth_refused);
 	cw_put_u64(w, m->clients);
+	cw_put_u64(w, m->slow_replies);
+	cw_put_u64(w, m->held_bytes);
 }
 
 enum cw_status
@@ -226,5 +230,7 @@ cw_gate_stats_unpack(struct cw_unpack *r, struct cw_gate_stats *out,
 	out->published = cw_get_u64(r);
 	out->auth_refused = cw_get_u64(r);
 	out->clients = cw_get_u64(r);
+	out->slow_replies = cw_get_u64(r);
+	out->held_bytes = cw_get_u64(r);
 	return ended(r, "GATE_STATS", err);
 }

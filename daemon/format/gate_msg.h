@@ -40,6 +40,7 @@ struct cw_gate_init {
 	uint32_t	 nclients;
 	uint64_t	 max_bytes;		/* of one message */
 	uint64_t	 pending_bytes;		/* held for the supervisor */
+	uint64_t	 reply_bytes;		/* held for slow clients */
 	uint32_t	 retry_ms;		/* suggested in BUSY */
 };
 
@@ -81,7 +82,9 @@ struct cw_publish {
 
 struct cw_gate_stats {		/* counted since the gate's start */
 	uint64_t	 messages, malformed, rejected, busy, replies,
-			 dropped_replies, published, auth_refused, clients;
+			 dropped_replies, published, auth_refused, clients,
+			 slow_replies,	/* dropped for want of room */
+			 held_bytes;	/* now */
 };
 
 void cw_gate_init_pack(const struct cw_gate_init *m, struct cw_pack *w);

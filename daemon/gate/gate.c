@@ -23,6 +23,7 @@
 
 #define TURN_MESSAGES	64	/* of one socket before the others' turn */
 #define TICK_MS		250
+#define HELD_MS		5	/* between looks whether slow clients have read */
 #define QUIET_MS	10000	/* between two lines about bad peers */
 /* Above this, free memory is given back every so often: a storm leaves the
  * library's heap large and full of holes. */
@@ -167,11 +168,12 @@ cw_gate_open(const struct cw_gate_init *init, struct cw_arena *a,
 	g->uplink = uplink;
 	g->clients = init->clients;
 	g->nclients = init->nclients;
-	g->peers = cw_peers_open(init->secret_key[0] != '\0', &g->stats);
 	g->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	if (g->statm == -1)
 		return cw_err_sys(err, "/proc/self/statm");
-	if ((st = open_arenas(g, err)) != CW_OK ||
+	if ((st = cw_peers_open(init->secret_key[0] != '\0',
+	    init->reply_bytes, &g->stats, &g->peers, err)) != CW_OK ||
+	    (st = open_arenas(g, err)) != CW_OK ||
 	    (st = cw_net_open(&g->net, err)) != CW_OK ||
 	    (st = open_zap(g, a, err)) != CW_OK ||
 	    (st = open_bound(g, CW_SOCK_ROUTER, CW_DOMAIN_SUBMIT,
@@ -319,6 +321,9 @@ take_message(struct cw_gate *g, const struct cw_multipart *m, bool routed)
 	}
 	if (g->zap != NULL)
 		name_client(g, m->user, &msg.request);
+	if (r != NULL && msg.request.verb != CW_V_SUBMIT &&
+	    cw_peers_deaf(g->peers, r))
+		return;
 	if (!allowed(g, &msg.request))
 		reject(g, r, msg.id, CW_E_UNSUPPORTED, "this takes a CURVE "
 		    "key that has the right to it");
@@ -492,15 +497,16 @@ static void
 say_bad_peers(struct cw_gate *g, uint64_t now)
 {
 	const struct cw_gate_stats *s = &g->stats, *was = &g->said;
+	const uint64_t malformed = s->malformed - was->malformed;
+	const uint64_t refused = s->auth_refused - was->auth_refused;
+	const uint64_t dropped = s->dropped_replies - was->dropped_replies;
+	const uint64_t slow = s->slow_replies - was->slow_replies;
 
-	if (now < g->say_at || (s->malformed == was->malformed &&
-	    s->auth_refused == was->auth_refused &&
-	    s->dropped_replies == was->dropped_replies))
+	if (now < g->say_at || malformed + refused + dropped + slow == 0)
 		return;
 	cw_log(CW_LOG_NOTICE, "peers malformed=%" PRIu64 " refused=%" PRIu64
-	    " dropped_replies=%" PRIu64, s->malformed - was->malformed,
-	    s->auth_refused - was->auth_refused,
-	    s->dropped_replies - was->dropped_replies);
+	    " dropped_replies=%" PRIu64 " slow_replies=%" PRIu64 " held_bytes=%"
+	    PRIu64, malformed, refused, dropped, slow, s->held_bytes);
 	g->said = *s;
 	g->say_at = now + QUIET_MS;
 }
@@ -513,7 +519,9 @@ tick(struct cw_gate *g, uint64_t now, struct cw_err *err)
 	struct cw_pack w;
 
 	g->tick_at = now + TICK_MS;
-	if (resident > HOARD_BYTES + cw_uplink_pending(g->uplink))
+	g->stats.held_bytes = cw_peers_held(g->peers);
+	if (resident > HOARD_BYTES + cw_uplink_pending(g->uplink) +
+	    g->stats.held_bytes)
 		return cw_err_set(err, CW_E_LIMIT, "peers' messages fill %zu "
 		    "MB; want at most %zu", resident >> 20,
 		    HOARD_BYTES >> 20);
@@ -547,7 +555,7 @@ turn(struct cw_gate *g, struct cw_err *err)
 	    g->zap };
 	struct cw_wait item[ITEMS] = { 0 }, *at[ITEMS] = { 0 };
 	enum cw_status st = CW_OK;
-	uint64_t now = cw_now_ms();
+	uint64_t now = cw_now_ms(), wait;
 	size_t n = 1;
 
 	item[0] = (struct cw_wait){ .fd = g->uplink->fd, .want_read = true,
@@ -561,8 +569,11 @@ turn(struct cw_gate *g, struct cw_err *err)
 		at[i]->sock = socks[i];
 		at[i]->want_read = true;
 	}
-	st = cw_sockets_wait(item, n,
-	    now < g->tick_at ? (int)(g->tick_at - now) : 0, err);
+	wait = now < g->tick_at ? g->tick_at - now : 0;
+	wait = cw_peers_held(g->peers) > 0 && wait > HELD_MS ? HELD_MS : wait;
+	st = cw_sockets_wait(item, n, (int)wait, err);
+	if (st == CW_OK)
+		cw_peers_pump(g->peers);
 	if (st == CW_OK && at[CHANNEL]->readable)
 		st = read_supervisor(g, err);
 	if (st == CW_OK && at[ZAP] != NULL && at[ZAP]->readable)

@@ -7,6 +7,12 @@
  * only over the connection that the asking key was last heard on: a routing
  * id is the client's own choice, and the next one to choose it is told
  * nothing that was meant for another.
+ *
+ * The library's queue of a client holds FLIGHT_BYTES of answers or a single
+ * larger one; what it has not taken waits here, for all clients together
+ * reply_bytes, for one half of it.  A verdict for which there is no room goes
+ * without its pictures, or not at all; when all are short of room, the client
+ * that has most waiting loses it.
  */
 #ifndef CW_PEERS_H
 #define CW_PEERS_H
@@ -26,7 +32,8 @@ struct cw_peers;		/* opaque */
  * For the life of the process.  curve: clients have keys.  stats: replies
  * and dropped ones are counted there.
  */
-struct cw_peers *cw_peers_open(bool curve, struct cw_gate_stats *stats);
+CW_MUST_USE enum cw_status cw_peers_open(bool curve, uint64_t reply_bytes,
+    struct cw_gate_stats *stats, struct cw_peers **out, struct cw_err *err);
 
 /* Their ROUTER, if there is one; before it is bound. */
 CW_MUST_USE enum cw_status cw_peers_attach(struct cw_peers *p,
@@ -43,10 +50,19 @@ struct cw_route *cw_peers_learn(struct cw_peers *p,
 /* Who a number of the supervisor's stands for, or NULL: it is gone. */
 struct cw_route *cw_peers_find(struct cw_peers *p, uint64_t number);
 
-/* An answer to a client, if it is still there; parts at most CW_PARTS_MAX. */
+/* An answer to a client, now or when it has read what is before it, if it is
+ * still there; parts at most CW_PARTS_MAX. */
 void cw_peers_answer(struct cw_peers *p, struct cw_route *r,
     enum cw_answer what, const char *json, const struct cw_bytes *parts,
     uint32_t nparts);
+
+/* Send what waits and can go. */
+void cw_peers_pump(struct cw_peers *p);
+/* Bytes that wait. */
+uint64_t cw_peers_held(const struct cw_peers *p);
+/* Does it ask without reading?  Then a question that can be asked again is
+ * dropped, and counted as an answer. */
+bool cw_peers_deaf(struct cw_peers *p, const struct cw_route *r);
 
 uint32_t cw_peers_count(const struct cw_peers *p);
 

@@ -162,6 +162,12 @@ cw_routes_find(struct cw_routes *t, uint64_t number)
 }
 
 uint32_t
+cw_routes_slot(const struct cw_routes *t, const struct cw_route *r)
+{
+	return (uint32_t)(r - t->slot);
+}
+
+uint32_t
 cw_routes_count(const struct cw_routes *t)
 {
 	return t->used;

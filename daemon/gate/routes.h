@@ -48,6 +48,9 @@ struct cw_route *cw_routes_learn(struct cw_routes *t, const void *identity,
 /* The client of a number, or NULL when it is forgotten. */
 struct cw_route *cw_routes_find(struct cw_routes *t, uint64_t number);
 
+/* Its place in the table, below the n of cw_routes_open. */
+uint32_t cw_routes_slot(const struct cw_routes *t, const struct cw_route *r);
+
 /* It is gone. */
 void cw_routes_forget(struct cw_routes *t, struct cw_route *r);
 

@@ -38,6 +38,7 @@ struct cw_socket {
 	uint32_t	 magic;
 	void		*zmq;
 	void		*monitor;	/* or NULL */
+	zmq_msg_t	 part;		/* being made */
 };
 
 _Static_assert(sizeof(zmq_msg_t) <= 64 && _Alignof(zmq_msg_t) <= 8,
@@ -339,6 +340,45 @@ cw_socket_send(struct cw_socket *s, const struct cw_bytes *parts, size_t n)
 		}
 	}
 	return CW_OK;
+}
+
+enum cw_status
+cw_socket_begin(struct cw_socket *s, const void *identity, size_t n)
+{
+	CW_CHECK_OBJ(s, SOCKET_MAGIC);
+	while (zmq_send(s->zmq, identity, n, ZMQ_DONTWAIT | ZMQ_SNDMORE) == -1)
+		if (errno != EINTR)
+			return errno == EAGAIN ? CW_E_BUSY : CW_E_NOT_FOUND;
+	return CW_OK;
+}
+
+void *
+cw_socket_part(struct cw_socket *s, size_t n)
+{
+	CW_CHECK(zmq_msg_init_size(&s->part, n) == 0);
+	return zmq_msg_data(&s->part);
+}
+
+void
+cw_socket_put(struct cw_socket *s, bool more)
+{
+	const int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
+
+	/* It goes where the first one went, or nowhere if that has gone. */
+	while (zmq_msg_send(&s->part, s->zmq, flags) == -1)
+		if (errno != EINTR) {
+			zmq_msg_close(&s->part);
+			return;
+		}
+}
+
+void
+cw_socket_mark(struct cw_socket *s, const char *text, cw_socket_done *done,
+    void *hint)
+{
+	CW_CHECK(zmq_msg_init_data(&s->part, (void *)text, strlen(text), done,
+	    hint) == 0);
+	cw_socket_put(s, true);
 }
 
 enum cw_status

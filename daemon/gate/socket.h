@@ -111,6 +111,21 @@ void cw_multipart_done(struct cw_multipart *m);
 CW_MUST_USE enum cw_status cw_socket_send(struct cw_socket *s,
     const struct cw_bytes *parts, size_t n);
 
+/*
+ * A ROUTER's message in pieces.  begin names the peer, as cw_socket_send does;
+ * when it is CW_OK the parts follow, each made by cw_socket_part (room for n
+ * bytes, to be filled) and sent by cw_socket_put, the last with more false.
+ * cw_socket_mark is a part of constant text; done is called, in a thread of
+ * the library, once it has left the peer's queue or the peer has gone.
+ */
+CW_MUST_USE enum cw_status cw_socket_begin(struct cw_socket *s,
+    const void *identity, size_t n);
+void *cw_socket_part(struct cw_socket *s, size_t n);
+void cw_socket_put(struct cw_socket *s, bool more);
+typedef void cw_socket_done(void *text, void *hint);
+void cw_socket_mark(struct cw_socket *s, const char *text,
+    cw_socket_done *done, void *hint);
+
 /* Wait for any item, timeout_ms at most.  Interruption counts as time-out. */
 CW_MUST_USE enum cw_status cw_sockets_wait(struct cw_wait *items, size_t n,
     int timeout_ms, struct cw_err *err);

@@ -72,6 +72,7 @@ read_keys(struct cw_daemon *d, struct cw_err *err)
 		.nconnect = (uint32_t)cfg->queue.pull_connect.n,
 		.max_bytes = cfg->limits.bytes,
 		.pending_bytes = cfg->limits.pending_bytes,
+		.reply_bytes = cfg->limits.reply_bytes,
 		.retry_ms = RETRY_MS,
 	};
 	struct cw_arena *keys;

@@ -129,6 +129,8 @@ gate_json(const struct cw_daemon *d)
 	set_int(o, "published", v.stats.published);
 	set_int(o, "auth_refused", v.stats.auth_refused);
 	set_int(o, "clients", v.stats.clients);
+	set_int(o, "slow_replies", v.stats.slow_replies);
+	set_int(o, "held_bytes", v.stats.held_bytes);
 	return o;
 }
 

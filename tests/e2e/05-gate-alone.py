@@ -239,6 +239,71 @@ def slow_supervisor():
     check("ends", g.close() == 0)
 
 
+def slow_clients():
+    """What a client does not read waits, within its bound, in order."""
+    room = 16 << 20
+    g = Gate(submit=ANY, reply_bytes=room).ready()
+    deaf = [client(zmq.DEALER, g.ends["submit"], rcvhwm=1, rcvbuf=4096)
+            for _ in range(4)]
+    live = client(zmq.DEALER, g.ends["submit"])
+    routes = []
+    for k, s in enumerate(deaf + [live]):
+        submit(s, {"id": "c%d" % k})
+        routes.append(g.request()[0])
+    text = "x" * 60000
+
+    def say(route, n, parts=()):
+        fr.send(g.chan, fr.GATE_REPLY, route,
+                fr.reply("VERDICT", json.dumps({"n": n, "text": text}),
+                         parts))
+
+    def read_all(s):
+        out = []
+        while s.poll(500):
+            _, verb, header, *parts = s.recv_multipart()
+            h = json.loads(header)
+            if verb != b"VERDICT" or h["text"] != text:
+                raise RuntimeError("a damaged answer")
+            out.append((h["n"], parts))
+        return out
+
+    # more than the kernel, the library's queue and less than the bound take
+    for n in range(90):
+        say(routes[0], n)
+    check("slow: some wait", g.until_stats(lambda s: s["held_bytes"] > 0),
+          g.stats)
+    got = read_all(deaf[0])
+    check("slow: all come, in order", [n for n, _ in got] == list(range(90)),
+          [n for n, _ in got])
+    check("slow: then nothing is held",
+          g.until_stats(lambda s: s["held_bytes"] == 0) and
+          g.stats["slow_replies"] == 0, g.stats)
+    # three that never read want more than there is
+    picture = b"p" * 200000
+    for n in range(150):
+        for route in routes[1:4]:
+            say(route, n, [picture])
+    check("slow: what is too much is dropped and counted",
+          g.until_stats(lambda s: s["slow_replies"] > 0), g.stats)
+    check("slow: all of them together stay within the bound",
+          g.until_stats(lambda s: True) and
+          g.stats["held_bytes"] <= room, g.stats)
+    say(routes[4], 1, [picture])
+    check("slow: who reads is not kept waiting",
+          live.recv_multipart()[3:] == [picture])
+    deaf[1].send_multipart([b"CW1", b"PING"])
+    got = read_all(deaf[1])
+    numbers = [n for n, _ in got]
+    check("slow: what does come is whole and in order",
+          numbers == sorted(set(numbers)) and
+          all(p in ([], [picture]) for _, p in got), numbers)
+    for s in deaf[1:]:
+        s.close()
+    check("slow: who goes takes its own along",
+          g.until_stats(lambda s: s["held_bytes"] == 0), g.stats)
+    check("slow: ends", g.close() == 0)
+
+
 def curve():
     pub, sec = zmq.curve_keypair()
     who = {n: zmq.curve_keypair() for n in ("all", "submit", "watch", "none")}
@@ -483,8 +548,8 @@ def sources(tmp):
     check("ipc: ends", g.close() == 0)
 
 
-for part in (plain, slow_supervisor, curve, stolen_identity, refusals,
-             lambda: sources(os.environ["TMP_DIR"])):
+for part in (plain, slow_supervisor, slow_clients, curve, stolen_identity,
+             refusals, lambda: sources(os.environ["TMP_DIR"])):
     try:
         part()
     except Exception as e:  # the gate died: say so, do not wait for it

@@ -13,7 +13,8 @@ VERBS = ["SUBMIT", "GET", "CANCEL", "PING", "RELOAD"]
 ANSWERS = ["ACCEPTED", "VERDICT", "REJECTED", "BUSY", "PENDING", "UNKNOWN",
            "PONG"]
 STATS = ["messages", "malformed", "rejected", "busy", "replies",
-         "dropped_replies", "published", "auth_refused", "clients"]
+         "dropped_replies", "published", "auth_refused", "clients", "slow_replies",
+         "held_bytes"]
 
 
 def u8(v):
@@ -84,13 +85,15 @@ def recv(sock):
 
 
 def gate_init(submit="", pull="", pub="", connect=(), secret="", clients=(),
-              max_bytes=1 << 20, pending_bytes=8 << 20, retry_ms=50):
-    body = u32(2) + blob(submit) + blob(pull) + blob(pub) + u32(len(connect))
+              max_bytes=1 << 20, pending_bytes=8 << 20, reply_bytes=8 << 20,
+              retry_ms=50):
+    body = u32(3) + blob(submit) + blob(pull) + blob(pub) + u32(len(connect))
     body += b"".join(blob(c) for c in connect) + blob(secret)
     body += u32(len(clients))
     for key, rights, name in clients:
         body += blob(key) + u32(rights) + blob(name)
-    return body + u64(max_bytes) + u64(pending_bytes) + u32(retry_ms)
+    return body + u64(max_bytes) + u64(pending_bytes) + u64(reply_bytes) + \
+        u32(retry_ms)
 
 
 def gate_ready(body):

@@ -20,6 +20,7 @@ PUB_END = st["endpoints"]["pub"]
 gate = st["gate"]["pid"]
 r = random.Random(7)
 SCALE = 5 if LONG else 1
+REPLY_MB = 128          # limits.reply_bytes
 probe_image = picture(1)
 
 
@@ -171,18 +172,37 @@ def slow_readers():
     c = Client(END)
     c.submit(picture(5), id="large", explain="always")
     c.until(lambda: "large" in c.verdicts)
+    size = len(json.dumps(c.verdicts["large"]))
     held = []
-    for k in range(20):
+    for k in range(12 * SCALE):
         s = handshake(tcp())
         s.setsockopt(so.SOL_SOCKET, so.SO_RCVBUF, 4096)
         ask = (frame(b"CW1", True) + frame(b"GET", True) +
                frame(b'{"id":"large"}'))
         s.settimeout(1)
         try:
-            s.sendall(ask * (150 * SCALE))
+            s.sendall(ask * 1000)
         except OSError:
             pass
         held.append(s)
+    asked = 12 * SCALE * 1000 * size / (1 << 20)
+    # each is asked for in vain, or held: nothing is left to be read
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        before = d.status()["gate"]["messages"]
+        c.ask("GET", id="large")
+        c.until(lambda: False, 0.5)
+        if d.status()["gate"]["messages"] <= before + 30:
+            break
+    g = d.status()["gate"]
+    grown = (memory_kb(gate) - kb) / 1024
+    check("slow readers: memory is bounded",
+          SANITIZED or grown < REPLY_MB + 64, grown)
+    check("slow readers: what is held is",
+          g["held_bytes"] <= REPLY_MB << 20, g)
+    figure("deaf clients ask for %.0f MB: gate +%.0f MB (limits.reply_bytes "
+           "%d MB), %d answers dropped and counted" % (
+               asked, grown, REPLY_MB, g["slow_replies"]))
     for k in range(30):
         s = handshake(tcp(PUB_END), b"SUB")
         s.sendall(frame(b"\1"))
@@ -190,6 +210,31 @@ def slow_readers():
     time.sleep(1)
     for s in held:
         s.close()
+
+
+def late_reader():
+    """Far more answers than its queue takes, read only at the end."""
+    slow_before = d.status()["gate"]["slow_replies"]
+    c = Client(END, rcvhwm=4, rcvbuf=8192)
+    c.submit(picture(5), id="late", explain="always")
+    c.until(lambda: "late" in c.verdicts)
+    n = 1500
+    for _ in range(n):
+        c.ask("GET", id="late")
+    end = time.monotonic() + 20
+    while time.monotonic() < end and not d.status()["gate"]["held_bytes"]:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    held = d.status()["gate"]["held_bytes"]
+    c.answers.clear()
+    c.until(lambda: len(c.answers) >= n, 30)
+    check("late reader: every answer comes, in order",
+          [v for v, _ in c.answers] == ["VERDICT"] * n and
+          d.status()["gate"]["slow_replies"] == slow_before,
+          (len(c.answers), d.status()["gate"]))
+    figure("a client that reads %d answers late gets all of them; %.1f MB "
+           "were held for it" % (n, held / (1 << 20)))
+    c.sock.close()
 
 
 def oversize():
@@ -232,7 +277,7 @@ def trickle():
 
 
 ATTACKS = [random_multiparts, raw_bytes, half_open, connect_storm,
-           same_identity, slow_readers, oversize, trickle]
+           same_identity, late_reader, slow_readers, oversize, trickle]
 
 quiet = Prober("before")
 quiet.start()

@@ -22,6 +22,7 @@
 
 #include "gate/endpoint.h"
 #include "gate/fifo.h"
+#include "gate/held.h"
 #include "gate/message.h"
 #include "gate/routes.h"
 #include "gate/sandbox.h"
@@ -294,6 +295,82 @@ test_many_routes_come_and_go(void **state)
 	}
 }
 
+/* Part k of letter n of a client: length and every byte follow from these. */
+static size_t
+part_of(uint32_t client, uint32_t n, uint32_t k, uint8_t *out)
+{
+	const size_t len = (client * 37 + n * 101 + k * 499) % 1700;
+
+	memset(out, (int)(client * 16 + n + k), len);
+	return len;
+}
+
+static void
+put_letter(struct cw_held *h, uint32_t client, uint32_t n, bool *taken)
+{
+	static uint8_t bytes[2][2048];
+	struct cw_letter l = { .answer = CW_A_VERDICT, .nparts = 2 };
+	struct cw_bytes parts[2];
+
+	for (uint32_t k = 0; k < 2; k++) {
+		l.len[k] = part_of(client, n, k, bytes[k]);
+		parts[k] = (struct cw_bytes){ bytes[k], l.len[k] };
+	}
+	*taken = cw_held_put(h, client, &l, parts);
+}
+
+static void
+take_letter(struct cw_held *h, uint32_t client, uint32_t n)
+{
+	static uint8_t want[2048], got[2048];
+	struct cw_letter l;
+
+	assert_true(cw_held_first(h, client, &l));
+	assert_int_equal(l.nparts, 2);
+	for (uint32_t k = 0; k < 2; k++) {
+		assert_int_equal(l.len[k], part_of(client, n, k, want));
+		cw_held_read(h, got, l.len[k]);
+		assert_memory_equal(got, want, l.len[k]);
+	}
+	cw_held_pop(h, client);
+}
+
+static void
+test_letters_come_back_in_their_order(void **state)
+{
+	static struct cw_held *h;	/* lives as long as the process */
+	uint32_t in[5] = { 0 }, out[5] = { 0 }, x = 1;
+	struct cw_letter l;
+	bool taken;
+
+	(void)state;
+	assert_int_equal(cw_held_open(5, 64 << 10, &h, NULL), CW_OK);
+	assert_int_equal(cw_held_client(h), CW_NOBODY);
+	assert_int_equal(cw_held_greediest(h), CW_NOBODY);
+	for (int i = 0; i < 20000; i++) {
+		const uint32_t c = (x = x * 1664525u + 1013904223u) >> 16 & 3;
+
+		if (x >> 31) {
+			put_letter(h, c, in[c], &taken);
+			in[c] += taken;
+		} else if (out[c] < in[c])
+			take_letter(h, c, out[c]++);
+		assert_true(cw_held_all(h) <= 64 << 10);
+		assert_int_equal(cw_held_of(h, c) > 0, in[c] > out[c]);
+	}
+	for (uint32_t c = 0; c < 3; c++)
+		while (out[c] < in[c])
+			take_letter(h, c, out[c]++);
+	assert_int_equal(cw_held_drop(h, 3), in[3] - out[3]);
+	assert_int_equal(cw_held_all(h), 0);
+	assert_false(cw_held_first(h, 0, &l));
+	/* full: refused, and whoever has most is known */
+	for (taken = true; taken; )
+		put_letter(h, 4, 7, &taken);
+	assert_int_equal(cw_held_greediest(h), 4);
+	assert_int_equal(cw_held_next(h, 4), CW_NOBODY);
+}
+
 static void
 test_a_fifo_gives_back_what_was_put(void **state)
 {
@@ -534,6 +611,7 @@ main(void)
 		cmocka_unit_test(
 		    test_a_connection_lives_until_its_descriptor_ends),
 		cmocka_unit_test(test_many_routes_come_and_go),
+		cmocka_unit_test(test_letters_come_back_in_their_order),
 		cmocka_unit_test(test_a_fifo_gives_back_what_was_put),
 		cmocka_unit_test(test_frames_cross_an_uplink_in_pieces),
 		cmocka_unit_test(test_who_can_reach_an_endpoint),
