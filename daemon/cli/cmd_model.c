@@ -12,9 +12,13 @@
 #include "cli/commands.h"
 #include "cli/local.h"
 
-/* Options and DIR of the three; starts one worker without policies. */
+/*
+ * Options and DIR; starts one worker without policies.  One that is to trust
+ * nothing kept from before hashes and packs the weights itself.
+ */
 static int
-open_model(struct cw_cli *cli, struct cw_local *l, int argc, char **argv)
+open_model(struct cw_cli *cli, struct cw_local *l, bool trusting, int argc,
+    char **argv)
 {
 	const struct cw_opt opts[] = { CW_OPT_JSON(cli), CW_OPT_MODEL(l) };
 	struct cw_strings args;
@@ -30,6 +34,8 @@ open_model(struct cw_cli *cli, struct cw_local *l, int argc, char **argv)
 		l->model = args.item[0];
 	if ((rc = cw_local_settings(cli, l)) != CW_GO_ON)
 		return rc;
+	if (!trusting)
+		l->init.cache_dir = "";
 	return cw_local_start(l, NULL, 1);
 }
 
@@ -87,7 +93,7 @@ cw_cmd_model_info(struct cw_cli *cli, int argc, char **argv)
 	json_t *o;
 	int rc;
 
-	if ((rc = open_model(cli, &l, argc, argv)) != CW_GO_ON)
+	if ((rc = open_model(cli, &l, true, argc, argv)) != CW_GO_ON)
 		return rc;
 	m = cw_clients_facts(l.clients);
 	if (cli->json) {
@@ -112,7 +118,7 @@ cw_cmd_model_verify(struct cw_cli *cli, int argc, char **argv)
 	double norm = 0;
 	int rc;
 
-	if ((rc = open_model(cli, &l, argc, argv)) != CW_GO_ON)
+	if ((rc = open_model(cli, &l, false, argc, argv)) != CW_GO_ON)
 		return rc;
 	m = cw_clients_facts(l.clients);
 	if (cw_clients_text(l.clients, CW_TEXT_EMBED, "a photo of a cat.",

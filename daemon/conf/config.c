@@ -80,9 +80,9 @@ static const struct cw_config_key keys[] = {
 	    "processor has. `clipward bench` prints the one in use."),
 	{ "model.cache", KEY_PATH, offsetof(struct cw_config, model.cache), 0,
 	    0, "auto", NULL, "auto",
-	    "Directory for packed weights, made at the first start and shared "
-	    "by all workers; auto: packed/ in spool.path; empty: each worker "
-	    "packs its own." },
+	    "Directory for packed weights and the hash of the model's files, "
+	    "made at the first start and shared by all workers; auto: packed/ "
+	    "in spool.path; empty: each worker hashes and packs its own." },
 
 	KEY("policies", DATA_PATHS, policies, 1, CW_CONFIG_LIST_MAX,
 	    "policies/",

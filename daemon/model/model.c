@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "model/kernels/kernel.h"
 #include "model/model_state.h"
+#include "model/stamp.h"
 
 /* Address space for names, tables and files; touched only where used. */
 #define TABLES_BYTES	((size_t)512 << 20)
@@ -37,7 +38,8 @@ tower_info(const struct cw_encoder_config *c, int tokens)
 }
 
 static void
-fill_info(struct cw_model *m, const char *dir, const char *sha256)
+fill_info(struct cw_model *m, const char *dir, const char *sha256,
+    const char *cache_dir)
 {
 	const struct cw_model_config *c = &m->config;
 	struct cw_model_info *i = &m->info;
@@ -64,7 +66,8 @@ fill_info(struct cw_model *m, const char *dir, const char *sha256)
 	if (sha256 != NULL && cw_sha256_valid(sha256))
 		memcpy(i->sha256, sha256, CW_SHA256_HEX);
 	else
-		cw_sha256(m->files.files, m->files.nfiles, i->sha256);
+		cw_stamp_sha256(m->files.files, m->files.ids, m->files.nfiles,
+		    cache_dir, cw_wall_us() * 1000, i->sha256);
 }
 
 static enum cw_status
@@ -115,6 +118,7 @@ enum cw_status
 cw_model_open(const char *dir, const struct cw_model_opts *opts,
     struct cw_model **out, struct cw_err *err)
 {
+	const char *cache = opts->cache_dir != NULL ? opts->cache_dir : "";
 	struct cw_arena *tables = NULL, *boot = NULL;
 	const struct cw_kernel *kernel;
 	struct cw_model *m;
@@ -141,10 +145,9 @@ cw_model_open(const char *dir, const struct cw_model_opts *opts,
 	st = load_parts(m, dirfd, dir, boot, err);
 	cw_close(&dirfd);
 	if (st == CW_OK) {
-		fill_info(m, dir, opts->sha256);
+		fill_info(m, dir, opts->sha256, cache);
 		st = cw_prepare(&m->weights, m->config.kind, kernel,
-		    m->info.sha256, opts->cache_dir != NULL ?
-		    opts->cache_dir : "", boot, &m->prepared, err);
+		    m->info.sha256, cache, boot, &m->prepared, err);
 		/* Hashed and packed: most of the file is done with. */
 		cw_safetensors_rest(&m->files);
 	}

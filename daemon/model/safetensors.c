@@ -65,9 +65,15 @@ by_position(const void *a, const void *b)
 	return x->to < y->to ? -1 : x->to > y->to;
 }
 
+static int64_t
+nanoseconds(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 static enum cw_status
 file_map(int dirfd, const char *file, const char *name, struct cw_bytes *out,
-    struct cw_err *err)
+    struct cw_stamp_id *id, struct cw_err *err)
 {
 	struct stat sb;
 	void *p;
@@ -92,6 +98,9 @@ file_map(int dirfd, const char *file, const char *name, struct cw_bytes *out,
 	}
 	cw_close(&fd);
 	*out = (struct cw_bytes){ p, (size_t)sb.st_size };
+	*id = (struct cw_stamp_id){ sb.st_dev, sb.st_ino,
+	    (uint64_t)sb.st_size, nanoseconds(sb.st_mtim),
+	    nanoseconds(sb.st_ctim) };
 	return CW_OK;
 }
 
@@ -273,7 +282,8 @@ add_file(int dirfd, const char *dir, const char *name, struct cw_arena *a,
 
 	if (file == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "%s: too large", dir);
-	if ((s = file_map(dirfd, file, name, f, err)) != CW_OK)
+	if ((s = file_map(dirfd, file, name, f,
+	    &st->ids[st->nfiles], err)) != CW_OK)
 		return s;
 	st->nfiles++;
 	return read_header(*f, file, a, st, err);
@@ -285,6 +295,7 @@ tables_make(const char *what, size_t shards, struct cw_arena *a,
 {
 	*st = (struct cw_safetensors){ .what = what };
 	st->files = cw_arena_zalloc(a, shards, sizeof(*st->files));
+	st->ids = cw_arena_zalloc(a, shards, sizeof(*st->ids));
 	/* Not zeroed: pages of entries that are not used are never made. */
 	st->tensors = cw_arena_alloc(a, TENSORS_MAX * sizeof(*st->tensors));
 	if (cw_arena_overflowed(a))

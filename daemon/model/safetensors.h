@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "model/stamp.h"
 
 #define CW_TENSOR_DIMS	8	/* CLIP needs 4 */
 
@@ -38,6 +39,7 @@ struct cw_tensor {
 struct cw_safetensors {
 	const char		*what;		/* file or index, for messages */
 	struct cw_bytes		*files;		/* [nfiles] whole mappings */
+	struct cw_stamp_id	*ids;		/* [nfiles] as they were then */
 	size_t			 nfiles;
 	struct cw_tensor	*tensors;	/* [ntensors] sorted by name */
 	size_t			 ntensors;
