@@ -122,12 +122,15 @@ int
 cw_cmd_embed(struct cw_cli *cli, int argc, char **argv)
 {
 	struct embed e = { .cli = cli };
+	bool scaled = false;
 	const struct cw_opt opts[] = {
 		CW_OPT_JSON(cli),
 		{ "image", 'i', OPT_LIST, &e.images, "FILE",
 		    "embed an image; may be repeated", 0, 0 },
 		{ "text", 't', OPT_LIST, &e.texts, "TEXT",
 		    "embed a text; may be repeated", 0, 0 },
+		{ "scaled", 0, OPT_FLAG, &scaled, NULL,
+		    "decode JPEGs scaled down, as scan does", 0, 0 },
 		CW_OPT_MODEL(&e.local),
 	};
 	struct cw_strings args;
@@ -141,7 +144,7 @@ cw_cmd_embed(struct cw_cli *cli, int argc, char **argv)
 		return cw_complain("embed: want --image FILE or --text TEXT");
 	/* The reference's own pixels: its centre crop of a full decode. */
 	e.local.views = "center";
-	e.local.exact = true;
+	e.local.exact = !scaled;
 	/* One at a time, so that lines come in order, errors too. */
 	e.local.batch = 1;
 	if ((rc = cw_local_settings(cli, &e.local)) != CW_GO_ON)

@@ -61,6 +61,17 @@ EOT
 else
 	not_ok "in the order asked for, unit length" "$(cut -c1-80 "$TMP_DIR/out")"
 fi
+cw embed -m "$starter" --image "$picture" >"$TMP_DIR/full"
+cw embed -m "$starter" --image "$picture" --scaled >"$TMP_DIR/scaled"
+if "$PYTHON" - "$TMP_DIR/full" "$TMP_DIR/scaled" <<'EOT'; then
+import json, sys
+a, b = (json.load(open(f))["embedding"] for f in sys.argv[1:])
+assert a != b and sum(x * y for x, y in zip(a, b)) > 0.99
+EOT
+	ok "embed --scaled: another decoding, nearly the same vector"
+else
+	not_ok "embed --scaled: another decoding, nearly the same vector" "$(cut -c1-80 "$TMP_DIR/scaled")"
+fi
 check "tokenize" sh -c '"$1" tokenize -m "$2" "a knife" 2>/dev/null | grep -Eq "^\[[0-9,]+\]$"' - \
     "$CW_BUILD/clipward" "$starter"
 
