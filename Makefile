@@ -118,8 +118,12 @@ pictures: deps all		## the demo's maps that README.md shows
 	@tests/pictures.sh
 run: all			## the daemon in the foreground, in a temporary folder
 	@tests/run-daemon.sh
-bench: all $(B)/tests/bench/kernel_bench	## speed, beside other engines where they can be installed
+bench: all			## speed, beside other engines where they can be installed
 	@tests/bench/bench.sh
+bench-growth: all		## images/s against batch, workers, prompts, size, model: table and plot
+	@tests/bench/bench.sh growth
+bench-kernels: all $(B)/tests/bench/kernel_bench	## GFLOP/s of each kernel, shape by shape
+	@$(B)/tests/bench/kernel_bench
 localise: all			## does the map point at the object? MODEL=DIR
 	@python3 tests/bench/localise.py $(if $(MODEL),--model $(MODEL))
 soak: all			## memory under full load; MODEL=DIR SECONDS_=600
@@ -149,6 +153,6 @@ help:				## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*##[[:space:]]*/  \1	/p' Makefile | expand -t 14
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all check unit replay e2e lint format demo pictures run bench localise soak torture fuzz deps \
+.PHONY: all check unit replay e2e lint format demo pictures run bench bench-growth bench-kernels localise soak torture fuzz deps \
 	deps-check deps-test install uninstall dist clean help print-libs
 .SECONDARY:

@@ -1,144 +1,167 @@
 #!/usr/bin/env python3
-"""bench.py CLIPWARD WORK_DIR [missing ...]: every engine in turn, one table.
+"""bench.py CLIPWARD HOME WORK_DIR [missing ...]: all figures, one table.
 
-Each round runs every row once, so that what disturbs the machine disturbs all
-of them alike; a figure is the median of the rounds.  `missing` are peers that
-bench.sh could not install, as name=reason.
+`missing` are peers that bench.sh could not install, as name=reason.  In each
+round every row runs once, one after another, so that what disturbs the machine
+disturbs all of them alike; a figure is the median of the rounds.
 """
-import json
 import os
-import shlex
-import subprocess
 import sys
 from statistics import median
 
 import numpy as np
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+import accuracy
+import footprint
+import verdicts
+from engines import CORES, Clipward, Peers
+from table import Table
+
 ROUNDS = int(os.environ.get("CW_BENCH_ROUNDS", "3"))
-SECONDS = int(os.environ.get("CW_BENCH_SECONDS", "2"))
+SECONDS = float(os.environ.get("CW_BENCH_SECONDS", "1"))
 BATCHES = [int(b) for b in os.environ.get("CW_BENCH_BATCHES", "1 8").split()]
-WRAP = shlex.split(os.environ.get("CW_BENCH_WRAP", ""))
-TORCH = os.environ.get("CW_BENCH_TORCH", sys.executable)
+ONLY = os.environ.get("CW_BENCH_ONLY", "").split()
 
-# label, engine, family
-ENGINES = [
-    ("clipward fp32", "clipward-fp32", "fp32"),
-    ("ONNX Runtime fp32", "ort-fp32", "fp32"),
-    ("OpenVINO fp32", "openvino-f32", "fp32"),
-    ("PyTorch fp32", "torch-fp32", "fp32"),
-    ("clipward int8", "clipward-int8", "less"),
-    ("ONNX Runtime int8", "ort-int8", "less"),
-    ("ONNX Runtime int8, 7-bit weights", "ort-int7", "less"),
-    ("OpenVINO int8 (NNCF)", "openvino-int8", "less"),
-    ("OpenVINO as it comes", "openvino-auto", "less"),
-    ("PyTorch bf16", "torch-bf16", "less"),
+# label, engine
+FP32 = [
+    ("ONNX Runtime fp32", "ort-fp32"),
+    ("OpenVINO fp32", "openvino-f32"),
+    ("PyTorch fp32", "torch-fp32"),
 ]
+INT8 = [
+    ("ONNX Runtime int8", "ort-int8"),
+    ("ONNX Runtime int8, 7-bit weights", "ort-int7"),
+    ("OpenVINO int8 (NNCF)", "openvino-int8"),
+    ("faster-clip (int8 weights)", "faster-clip"),
+]
+BF16 = [
+    ("OpenVINO as it comes", "openvino-auto"),
+    ("PyTorch bf16", "torch-bf16"),
+]
+PEERS = FP32 + INT8 + BF16
 
 
-class Bench:
-    def __init__(self, clipward, work, missing):
-        self.clipward, self.work, self.missing = clipward, work, missing
-        self.cosines = {}
-        # variables meant for one library must not slow another
-        self.env = {k: v for k, v in os.environ.items()
-                    if not k.startswith(("OPENBLAS_", "OMP_", "MKL_"))}
+class Encoding:
+    """The image tower: pixels in, embedding out."""
 
-    def ours(self, precision, batch, threads):
-        return [self.clipward, "bench", "--json", "--model",
-                os.path.join(self.work, "model"), "--precision", precision,
-                "--batch", str(batch), "--threads", str(threads)]
+    def __init__(self, table, ours, work, missing):
+        self.table, self.ours, self.work = table, ours, work
+        self.missing, self.kernel = missing, {}
+        want = np.load(os.path.join(work, "embed.npy"))
+        picture = os.path.join(work, "picture.png")
+        self.cosine = {}
+        for p in ("fp32", "int8"):
+            got = ours.embed(p, [picture])[0]
+            self.cosine[p] = float(got @ want / np.linalg.norm(got) /
+                                   np.linalg.norm(want))
 
-    def command(self, engine, batch, threads):
-        if engine.startswith("clipward-"):
-            return self.ours(engine[9:], batch, threads)
-        python = TORCH if engine.startswith("torch") else sys.executable
-        return [python, os.path.join(HERE, "peers.py"), engine, self.work,
-                str(batch), str(threads), str(SECONDS)]
-
-    def run(self, engine, batch, threads, processes):
-        """Images a second of all processes together, or why there are none."""
-        family = engine.split("-")[0]
-        if family in self.missing:
-            return self.missing[family]
-        one = shlex.join(self.command(engine, batch, threads))
-        p = subprocess.run(
-            WRAP + ["sh", "-c", f"{one} & " * processes + "wait"],
-            env=self.env, capture_output=True, text=True, check=False)
-        got = [json.loads(s) for s in p.stdout.splitlines()
-               if s.startswith("{")]
-        if len(got) != processes:
-            return (p.stderr.strip().splitlines() or ["no output"])[-1][:60]
-        self.cosines.setdefault(engine, got[0].get("cosine"))
-        return sum(g["images_per_s"] for g in got)
-
-    def our_cosine(self, precision):
-        out = subprocess.run(
-            [self.clipward, "embed", "--model",
-             os.path.join(self.work, "model"), "--precision", precision,
-             "--image", os.path.join(self.work, "picture.png")],
-            env=self.env, capture_output=True, text=True, check=True).stdout
-        got = np.array(json.loads(out.splitlines()[-1])["embedding"])
-        want = np.load(os.path.join(self.work, "embed.npy"))
-        return float(got @ want / np.linalg.norm(got) / np.linalg.norm(want))
-
-    def table(self, title, threads, processes):
-        figures = {}
+    def measure(self, threads):
+        """{(who, batch): [images/s]}, and what the peers said last; `who` of
+        ours is (precision, processes)."""
+        counts = sorted({1, threads})
+        peers = Peers([e for _, e in PEERS], self.work, threads, self.missing)
+        got, said = {}, {}
         for _ in range(ROUNDS):
             for batch in BATCHES:
-                for label, engine, _ in ENGINES:
-                    v = self.run(engine, batch, threads, processes)
-                    figures.setdefault((engine, batch), []).append(v)
-                    print(f"  {label}, batch {batch}: {v}", file=sys.stderr)
-        for precision in ("fp32", "int8"):
-            self.cosines[f"clipward-{precision}"] = self.our_cosine(precision)
-        self.show(title, figures)
+                for precision in ("fp32", "int8"):
+                    for n in counts:
+                        rate, kernel = self.ours.encode(precision, batch,
+                                                        SECONDS, n)
+                        self.kernel[precision] = kernel
+                        got.setdefault(((precision, n), batch),
+                                       []).append(rate)
+                for _, engine in PEERS:
+                    a = peers.ask(engine, batch, SECONDS)
+                    if a is not None:
+                        got.setdefault((engine, batch),
+                                       []).append(a["images_per_s"])
+                        said[engine] = a
+        peers.stop()
+        return {k: median(v) for k, v in got.items()}, said, peers.absent
 
-    def show(self, title, figures):
-        print(f"\n{title}\n")
-        print(f"{'engine':34}" + "".join(
-            f"{'batch ' + str(b):>10}{'ours is':>10}" for b in BATCHES) +
-              f"{'cosine':>12}")
-        for label, engine, family in ENGINES:
-            line, why = f"{label:34}", ""
-            for b in BATCHES:
-                values = figures[engine, b]
-                if any(isinstance(v, str) for v in values):
-                    why = next(v for v in values if isinstance(v, str))
-                    break
-                ours = figures["clipward-fp32" if family == "fp32"
-                               else "clipward-int8", b]
-                ratio = f"{median(ours) / median(values):.2f}x"
-                if engine.startswith("clipward"):
-                    ratio = ""
-                line += f"{median(values):10.2f}{ratio:>10}"
-            print(f"{label:34}  {why}" if why else
-                  f"{line}{self.cosines[engine]:12.6f}")
-        sys.stdout.flush()
+    def us(self, got, precision, n, batch, **more):
+        many = f", {n} workers" if n > 1 else ""
+        self.table.row(f"clipward {precision} ({self.kernel[precision]}){many}",
+                       f"{got[(precision, n), batch]:.2f}",
+                       cosine=self.cosine[precision], **more)
+
+    def them(self, result, rows, ours, batch, want):
+        got, said, absent = result
+        for label, engine in rows:
+            if engine in absent:
+                self.table.absent(label, absent[engine], want)
+                continue
+            self.table.row(label, f"{got[engine, batch]:.2f}",
+                           ratio=ours / got[engine, batch], want=want,
+                           cosine=said[engine].get("cosine"))
+
+    def one_thread(self):
+        result = self.measure(1)
+        got = result[0]
+        for batch in BATCHES:
+            self.table.section(
+                f"1: fp32, one thread, batch {batch}, images/s")
+            self.us(got, "fp32", 1, batch)
+            self.them(result, FP32, got[("fp32", 1), batch], batch,
+                      (">=", 1.2 if batch == 1 else 1.1, "x"))
+        for batch in BATCHES:
+            mine = got[("int8", 1), batch]
+            self.table.section(
+                f"2: int8, one thread, batch {batch}, images/s")
+            self.us(got, "int8", 1, batch)
+            self.them(result, INT8, mine, batch,
+                      None if batch == 1 else (">=", 1.25, "x"))
+            self.them(result, BF16, mine, batch, None)
+            self.them(result, FP32[:1], mine, batch, (">=", 2, "x"))
+
+    def whole_machine(self):
+        n = len(CORES)
+        if n == 1:
+            self.table.section("3: the whole machine")
+            self.table.absent("workers beside each other",
+                              "only one core may be used here", (">=", 1.95,
+                                                                 "x"))
+            return
+        result = self.measure(n)
+        got = result[0]
+        for batch in BATCHES:
+            self.table.section(f"3: the whole machine, {n} workers beside "
+                               f"sessions of {n} threads, batch {batch}, "
+                               "images/s")
+            for p in ("fp32", "int8"):
+                one, all_ = got[(p, 1), batch], got[(p, n), batch]
+                self.us(got, p, 1, batch)
+                self.us(got, p, n, batch, ratio=all_ / one,
+                        want=(">=", 0.975 * n, "x"))
+            self.them(result, FP32, got[("fp32", n), batch], batch,
+                      (">=", 1.3, "x"))
+            self.them(result, INT8 + BF16, got[("int8", n), batch], batch,
+                      None)
 
 
 def main():
-    missing = dict(m.split("=", 1) for m in sys.argv[3:])
-    b = Bench(sys.argv[1], sys.argv[2], missing)
-    cores = len(os.sched_getaffinity(0))
-    b.table("images/s, one thread", 1, 1)
-    if cores > 1:
-        b.table(f"images/s, {cores} processes of one thread each", 1, cores)
-        sessions(b, cores)
+    program, home, work = sys.argv[1:4]
+    missing = dict(m.split("=", 1) for m in sys.argv[4:])
+    table = Table()
+    ours = Clipward(program, os.path.join(work, "model"))
 
+    def wanted(figure):
+        return not ONLY or figure in ONLY
 
-def sessions(b, cores):
-    """The whole machine: our workers beside one session with all threads."""
-    figures = {}
-    for _ in range(ROUNDS):
-        for batch in BATCHES:
-            for _, engine, _ in ENGINES:
-                mine = engine.startswith("clipward")
-                v = b.run(engine, batch, 1 if mine else cores,
-                          cores if mine else 1)
-                figures.setdefault((engine, batch), []).append(v)
-    b.show(f"images/s, the whole machine: {cores} of our workers, one session "
-           f"of {cores} threads of the others", figures)
+    if wanted("1") or wanted("2") or wanted("3"):
+        encoding = Encoding(table, ours, work, missing)
+        if wanted("1") or wanted("2"):
+            encoding.one_thread()
+        if wanted("3"):
+            encoding.whole_machine()
+    if wanted("2") or wanted("accuracy"):
+        accuracy.rows(table, program, home)
+    if wanted("4"):
+        verdicts.rows(table, ours, home, work, missing, ROUNDS)
+    if wanted("7") or wanted("8"):
+        footprint.rows(table, ours)
+    table.show()
+    table.save(os.path.join(home, "bench.json"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #!/bin/sh
-# bench.sh - our speed beside that of the engines people would pick otherwise.
+# bench.sh [growth] - our speed beside that of the engines people would pick
+# otherwise, or how it grows.
 #
 # Makes a seeded ViT-B/32, an environment with the peers from PyPI (outside
 # this tree) and one table; see README.md here.  Never fails for want of a
@@ -16,8 +17,8 @@ missing=
 mkdir -p "$home" "$work"
 if [ ! -x "$python" ]; then
 	python3 -m venv "$home" || {
-		echo "bench.sh: want python3-venv; only our own kernels follow" >&2
-		python=
+		echo "bench.sh: want python3-venv" >&2
+		exit 1
 	}
 fi
 
@@ -30,26 +31,29 @@ want() {
 	missing="$missing $name=not_installed:_see_$home/pip.log"
 }
 
-echo "clipward $(git describe --always --dirty 2>/dev/null || echo -)"
-sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort | uniq -c
-"$build/tests/bench/kernel_bench"
-[ -n "$python" ] || exit 0
-
-want onnx onnx numpy onnx
-want ort onnxruntime onnxruntime
+want pillow PIL numpy pillow
+if [ "${1-}" = growth ]; then
+	exec "$python" tests/bench/growth.py "$build/clipward" "$home"
+fi
+want ort onnxruntime onnx onnxruntime
 want openvino openvino openvino
 want nncf nncf nncf
+want faster faster_clip faster-clip
 torch=${CW_BENCH_TORCH:-$python}
 if ! "$torch" -c 'import torch' 2>/dev/null; then
 	missing="$missing torch=set_CW_BENCH_TORCH_to_a_python_that_has_it"
 fi
-if [ ! -e "$work/embed.npy" ]; then
+# The words came into the vocabulary with the second form of these models.
+if [ ! -e "$work/model/form-2" ]; then
+	rm -rf "$work"
 	"$python" tests/bench/make_model.py "$shape" "$work/model"
 	"$python" tests/bench/reference.py "$work/model" "$work"
+	touch "$work/model/form-2"
 fi
 [ -e "$work/model.onnx" ] ||
 	"$python" tests/bench/export_onnx.py "$work/model" "$work/model.onnx"
 CW_BENCH_TORCH=$torch
 export CW_BENCH_TORCH
 # shellcheck disable=SC2086 # a list of words
-"$python" tests/bench/bench.py "$build/clipward" "$work" $missing
+set -- "$build/clipward" "$home" "$work" $missing
+exec "$python" tests/bench/bench.py "$@"
