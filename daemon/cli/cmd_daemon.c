@@ -26,6 +26,18 @@ no_arguments(struct cw_cli *cli, const struct cw_opt *opts, size_t n,
 	return rc;
 }
 
+/* Options alone, then one order; on CW_GO_ON *o is its answer. */
+static int
+order(struct cw_cli *cli, const struct cw_opt *opts, size_t n, int argc,
+    char **argv, const char *cmd, json_t **o)
+{
+	int rc = no_arguments(cli, opts, n, argc, argv);
+
+	if (rc != CW_GO_ON)
+		return rc;
+	return cw_ctl_ask(cli, json_pack("{s:s}", "cmd", cmd), o);
+}
+
 static void
 print_line(const json_t *o)
 {
@@ -127,10 +139,7 @@ cw_cmd_status(struct cw_cli *cli, int argc, char **argv)
 	json_t *o;
 	int rc;
 
-	rc = no_arguments(cli, opts, CW_COUNT(opts), argc, argv);
-	if (rc != CW_GO_ON)
-		return rc;
-	rc = cw_ctl_ask(cli, json_pack("{s:s}", "cmd", "status"), &o);
+	rc = order(cli, opts, CW_COUNT(opts), argc, argv, "status", &o);
 	if (rc != CW_GO_ON)
 		return rc;
 	if (cli->json)
@@ -271,10 +280,7 @@ cw_cmd_reload(struct cw_cli *cli, int argc, char **argv)
 	json_t *o;
 	int rc;
 
-	rc = no_arguments(cli, opts, CW_COUNT(opts), argc, argv);
-	if (rc != CW_GO_ON)
-		return rc;
-	rc = cw_ctl_ask(cli, json_pack("{s:s}", "cmd", "reload"), &o);
+	rc = order(cli, opts, CW_COUNT(opts), argc, argv, "reload", &o);
 	if (rc != CW_GO_ON)
 		return rc;
 	if (cli->json)
@@ -303,10 +309,7 @@ cw_cmd_drain(struct cw_cli *cli, int argc, char **argv)
 	json_t *o;
 	int rc;
 
-	rc = no_arguments(cli, opts, CW_COUNT(opts), argc, argv);
-	if (rc != CW_GO_ON)
-		return rc;
-	rc = cw_ctl_ask(cli, json_pack("{s:s}", "cmd", "drain"), &o);
+	rc = order(cli, opts, CW_COUNT(opts), argc, argv, "drain", &o);
 	if (rc != CW_GO_ON)
 		return rc;
 	if (cli->json)

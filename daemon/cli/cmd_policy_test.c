@@ -33,23 +33,16 @@ load(void *payload, size_t i, struct cw_arena *a, struct cw_job *job,
 {
 	struct test *t = payload;
 	enum cw_status st;
-	char *bytes;
-	size_t n;
 
 	(void)code;
-	st = cw_read_file(AT_FDCWD, t->items[i].path,
-	    t->local.init.limits.bytes, a, &bytes, &n, err);
+	st = cw_local_job(&t->local, t->items[i].path, a, job, err);
 	if (st != CW_OK)
 		return st;
-	job->image = (const uint8_t *)bytes;
-	job->nimage = n;
 	job->policies = cw_arena_zalloc(a, 1, sizeof(*job->policies));
 	if (job->policies == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "no room for a job");
 	job->policies[0] = t->items[i].policy->id;
 	job->npolicies = 1;
-	job->explain = CW_WHEN_NEVER;
-	job->explain_set = true;
 	return CW_OK;
 }
 

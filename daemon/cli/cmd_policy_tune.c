@@ -36,20 +36,9 @@ load(void *payload, size_t i, struct cw_arena *a, struct cw_job *job,
     const char **code, struct cw_err *err)
 {
 	struct tune *t = payload;
-	enum cw_status st;
-	char *bytes;
-	size_t n;
 
 	(void)code;
-	st = cw_read_file(AT_FDCWD, t->path[i], t->local.init.limits.bytes, a,
-	    &bytes, &n, err);
-	if (st != CW_OK)
-		return st;
-	job->image = (const uint8_t *)bytes;
-	job->nimage = n;
-	job->explain = CW_WHEN_NEVER;
-	job->explain_set = true;
-	return CW_OK;
+	return cw_local_job(&t->local, t->path[i], a, job, err);
 }
 
 static bool

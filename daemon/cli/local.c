@@ -3,6 +3,7 @@
  */
 #include "cli/local.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/log.h"
 
 #ifndef CW_SYSCONFDIR
@@ -210,4 +212,23 @@ void
 cw_local_stop(struct cw_local *l)
 {
 	cw_clients_close(&l->clients);
+}
+
+enum cw_status
+cw_local_job(const struct cw_local *l, const char *path, struct cw_arena *a,
+    struct cw_job *job, struct cw_err *err)
+{
+	enum cw_status st;
+	char *bytes;
+	size_t n;
+
+	st = cw_read_file(AT_FDCWD, path, l->init.limits.bytes, a, &bytes, &n,
+	    err);
+	if (st != CW_OK)
+		return st;
+	job->image = (const uint8_t *)bytes;
+	job->nimage = n;
+	job->explain = CW_WHEN_NEVER;
+	job->explain_set = true;
+	return CW_OK;
 }

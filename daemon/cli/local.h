@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/worker_client.h"
 #include "conf/policy_file.h"
+#include "format/job.h"
 #include "format/policy.h"
 
 struct cw_local {
@@ -60,5 +61,9 @@ int cw_local_policies(struct cw_cli *cli, struct cw_local *l);
 int cw_local_start(struct cw_local *l, const struct cw_policy_set *set,
     uint32_t count);
 void cw_local_stop(struct cw_local *l);
+/* The picture of a file as a job without maps; its bytes live in a. */
+CW_MUST_USE enum cw_status cw_local_job(const struct cw_local *l,
+    const char *path, struct cw_arena *a, struct cw_job *job,
+    struct cw_err *err);
 
 #endif /* CW_LOCAL_H */
