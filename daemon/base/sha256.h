@@ -1,7 +1,7 @@
 /*
  * sha256.h - SHA-256 as lower-case hex, by OpenSSL's libcrypto.
  *
- * Runs in: everywhere.  Never: logs, keeps state.
+ * Runs in: everywhere.  Never: logs, keeps state, allocates.
  */
 #ifndef CW_SHA256_H
 #define CW_SHA256_H

@@ -12,11 +12,7 @@
 void
 cw_message_prepare(void)
 {
-	const struct cw_bytes nothing = { "", 0 };
-	char hex[CW_SHA256_HEX];
-
 	json_object_seed(0);
-	cw_sha256(&nothing, 1, hex);
 }
 
 static bool

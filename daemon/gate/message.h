@@ -34,8 +34,8 @@ struct cw_message {
 };
 
 /*
- * Before the sandbox: let the JSON and the hash library open at their first
- * use what they open (/dev/urandom, a configuration).
+ * Before the sandbox: let the JSON library open what it opens at its first
+ * use (/dev/urandom).
  */
 void cw_message_prepare(void);
 

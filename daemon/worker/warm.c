@@ -167,14 +167,10 @@ enum cw_status
 cw_warm(struct cw_worker *w, struct cw_err *err)
 {
 	float *embed = cw_arena_floats(w->batch, (size_t)w->info->E);
-	char hex[CW_SHA256_HEX];
 	enum cw_status st;
 
 	if (embed == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "no room");
-	/* libcrypto sets itself up at its first hash, by calls that the
-	 * sandbox has not; a worker told its model's hash has made none. */
-	cw_sha256(NULL, 0, hex);
 	st = warm_pictures(w, err);
 	if (st == CW_OK)
 		st = warm_text(w, embed, err);
