@@ -74,9 +74,9 @@ expired(const struct cw_slot *s, uint64_t now)
 static void
 answer_expired(struct cw_daemon *d, struct cw_slot *s)
 {
-	d->stats.expired++;
 	cw_sink_error(d, s, CW_ST_QUEUE, "deadline",
-	    "deadline_ms had passed before a worker was free");
+	    "deadline_ms had passed before a worker was free",
+	    &d->stats.expired);
 }
 
 static void
@@ -473,7 +473,6 @@ try_again(struct cw_daemon *d, struct cw_slot *s, uint32_t blame)
 		cw_queue_put_back(d->queue, s);
 		return;
 	}
-	d->stats.quarantined++;
 	cw_log(CW_LOG_WARNING, "quarantine job=%s attempts=%u", s->id,
 	    s->attempt);
 	if (cw_spool_quarantine(d->spool, s->seq, "worker_died",
@@ -481,7 +480,8 @@ try_again(struct cw_daemon *d, struct cw_slot *s, uint32_t blame)
 		CW_CHECK(cw_spool_dirty(d->spool));
 	s->attempt--;		/* the verdict counts the one that ends it */
 	cw_sink_error(d, s, CW_ST_WORKER, "worker_died",
-	    "its worker died each time it was tried");
+	    "its worker died each time it was tried",
+	    &d->stats.quarantined);
 }
 
 /*

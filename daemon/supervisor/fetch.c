@@ -83,9 +83,8 @@ unreadable(struct cw_daemon *d, struct cw_slot *s, const struct cw_err *why)
 	}
 	cw_log(CW_LOG_WARNING, "quarantine job=%s reads=%u", s->id,
 	    s->unread);
-	d->stats.quarantined++;
 	cw_sink_error(d, s, CW_ST_QUEUE, "spool",
-	    "the stored job can't be read");
+	    "the stored job can't be read", &d->stats.quarantined);
 }
 
 bool
@@ -107,12 +106,12 @@ cw_fetch_job(struct cw_daemon *d, const struct cw_generation *g,
 	s->unread = 0;
 	if (st == CW_E_NOT_FOUND) {
 		cw_sink_error(d, s, CW_ST_QUEUE, "spool",
-		    "the stored job can't be read");
+		    "the stored job can't be read", NULL);
 		return false;
 	}
 	if (!any_policy(g, &j)) {
 		cw_sink_error(d, s, CW_ST_QUEUE, "unknown_policy",
-		    "none of its policies is loaded any more");
+		    "none of its policies is loaded any more", NULL);
 		return false;
 	}
 	strncpy(s->surface, j.surface, sizeof(s->surface) - 1);

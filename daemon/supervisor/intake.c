@@ -280,10 +280,9 @@ cancel(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 		get(d, route, req);
 		return;
 	}
-	d->stats.cancelled++;
 	cw_slot_route(s, route);
 	cw_sink_error(d, s, CW_ST_QUEUE, "cancelled",
-	    "cancelled before it was scored");
+	    "cancelled before it was scored", &d->stats.cancelled);
 }
 
 void

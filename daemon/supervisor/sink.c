@@ -141,7 +141,7 @@ age_us(const struct cw_slot *s, uint64_t now_ms)
 static void
 finish(struct cw_daemon *d, struct cw_slot *s, const struct cw_policy_set *set,
     const struct cw_result *res, const struct cw_artifact_data *arts,
-    uint32_t narts)
+    uint32_t narts, uint64_t *count)
 {
 	const struct cw_model_facts *m = cw_pool_facts(d);
 	const struct cw_decision dec = cw_verdict_decide(set, res);
@@ -189,6 +189,7 @@ finish(struct cw_daemon *d, struct cw_slot *s, const struct cw_policy_set *set,
 	v.cache_key = key;
 	t = told_of(d, s->id, v.json, set, &dec);
 	t->total_us = (uint64_t)(v.scored_us - v.received_us);
+	t->count = count;
 	store(d, &v, s->seq);
 	keep_artifacts(d, s, arts, narts, t);
 	cw_queue_take(d->queue, s, CW_SLOT_DONE);
@@ -202,19 +203,18 @@ cw_sink_result(struct cw_daemon *d, struct cw_slot *s,
 {
 	struct cw_err err;
 
-	if (s->from_embeds)
-		d->stats.embeds_reused++;
-	else if (!res->failed && d->cfg->spool.embeddings != 0 &&
-	    res->nviews > 0 && res->embed > 0 &&
+	if (!s->from_embeds && !res->failed &&
+	    d->cfg->spool.embeddings != 0 && res->nviews > 0 && res->embed > 0 &&
 	    cw_spool_put_embeds(d->spool, s->sha256, cw_pool_model_key(d),
 	    res, s->received_us, &err) != CW_OK)
 		CW_CHECK(cw_spool_dirty(d->spool));	/* the turn fails */
-	finish(d, s, &g->set, res, arts, narts);
+	finish(d, s, &g->set, res, arts, narts,
+	    s->from_embeds ? &d->stats.embeds_reused : NULL);
 }
 
 void
 cw_sink_error(struct cw_daemon *d, struct cw_slot *s, enum cw_stage stage,
-    const char *code, const char *message)
+    const char *code, const char *message, uint64_t *count)
 {
 	const struct cw_result res = {
 		.failed = true,
@@ -225,7 +225,7 @@ cw_sink_error(struct cw_daemon *d, struct cw_slot *s, enum cw_stage stage,
 	};
 
 	s->from_embeds = false;
-	finish(d, s, &cw_reload_current(d)->set, &res, NULL, 0);
+	finish(d, s, &cw_reload_current(d)->set, &res, NULL, 0, count);
 }
 
 enum cw_status
@@ -260,10 +260,10 @@ cw_sink_cached(struct cw_daemon *d, const struct cw_job *job,
 		.json = v.json,
 		.policy = v.policy,
 		.category = "cached",
+		.count = &d->stats.cached,
 		.action = (enum cw_action)cw_action_parse(v.decision),
 	};
 	store(d, &v, 0);
-	d->stats.cached++;
 	cw_turn_reply(d, route, CW_A_ACCEPTED, job->id, cw_arena_printf(a,
 	    "{\"id\":\"%s\",\"duplicate\":false}", job->id), NULL, 0);
 	cw_turn_verdict(d, NULL, route, t);

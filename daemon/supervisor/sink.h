@@ -25,9 +25,11 @@ void cw_sink_result(struct cw_daemon *d, struct cw_slot *s,
     const struct cw_generation *g, struct cw_result *res,
     const struct cw_artifact_data *arts, uint32_t narts);
 
-/* No result: an error verdict from the daemon itself. */
+/* No result: an error verdict from the daemon itself.  count (or NULL): of
+ * d->stats, one more once that is in force. */
 void cw_sink_error(struct cw_daemon *d, struct cw_slot *s,
-    enum cw_stage stage, const char *code, const char *message);
+    enum cw_stage stage, const char *code, const char *message,
+    uint64_t *count);
 
 /*
  * A job without a slot whose verdict is already known: the stored one is

@@ -190,6 +190,8 @@ tell(struct cw_daemon *d, const struct effect *e)
 	cw_gates_publish(d, v);
 	cw_control_watch(d, v);
 	d->stats.verdicts[v->action]++;
+	if (v->count != NULL)
+		++*v->count;
 	cw_histogram_add(&d->stats.total, v->total_us);
 	cw_log(CW_LOG_INFO, "verdict job=%s action=%s policy=%s category=%s "
 	    "score=%.3f ms=%.1f", v->id, cw_action_name(v->action), v->policy,

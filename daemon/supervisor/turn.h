@@ -10,7 +10,8 @@
  *	reply		sent			BUSY, when it promised something
  *	accepted	job becomes READY	job is forgotten
  *	verdict		replies, PUB, sinks,	job goes back to READY
- *			log; job is forgotten
+ *			log, counters; job
+ *			is forgotten
  */
 #ifndef CW_TURN_H
 #define CW_TURN_H
@@ -35,6 +36,8 @@ struct cw_told {
 	struct cw_bytes	 parts[CW_PARTS_MAX];	/* pictures */
 	uint32_t	 nparts;
 	uint64_t	 total_us;		/* reception to verdict */
+	uint64_t	*count;			/* one more when it is told, or
+						   NULL */
 };
 
 CW_MUST_USE enum cw_status cw_turn_open(struct cw_daemon *d,

@@ -94,6 +94,31 @@ for round_ in range(3):
     wrong = [v for v in c.verdicts.values() if v["decision"] == "error"]
     check("round %d: no verdict is an error" % round_, not wrong, wrong[:1])
 
+# What is undone is not counted: jobs are cancelled, and expire, while their
+# verdicts can't be stored.
+base = d.status()["counters"]
+worker = d.children("worker")[0]
+os.kill(worker, signal.SIGSTOP)
+held = submit(12)
+for i in held[8:10]:
+    c.submit(pool[0] + bytes(60000), id=i + "x", deadline_ms=300)
+c.until(lambda: all(i in c.accepted for i in held + [held[9] + "x"]), 10)
+fill()
+for k in range(40):
+    submit()            # so that the log of the database is full, too
+    c.ask("CANCEL", id=held[-1])
+    c.until(lambda: False, 0.03)
+os.unlink(filler)
+os.kill(worker, signal.SIGCONT)
+held += [i + "x" for i in held[8:10]]
+c.until(lambda: all(i in c.verdicts for i in held), 20)
+s = d.status()["counters"]
+codes = [c.verdicts.get(i, {}).get("error", {}).get("code") for i in held]
+check("cancelled and expired are counted once, when stored",
+      s["cancelled"] - base["cancelled"] == codes.count("cancelled") and
+      s["expired"] - base["expired"] == codes.count("deadline") and
+      s["spool_failures"] > base["spool_failures"], (codes, base, s))
+
 # no descriptor for a new worker, nor for a control connection
 soft, hard = resource.prlimit(d.proc.pid, resource.RLIMIT_NOFILE)
 fds = len(os.listdir("/proc/%d/fd" % d.proc.pid))
