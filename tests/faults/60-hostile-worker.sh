@@ -119,4 +119,64 @@ check.done()
 EOT
 check "the supervisor is the same" alive "$DAEMON"
 same "and the gate" "$gate" "$(child gate)"
+stop
+
+# Results that are changed on their way: numbers that are none, lengths of
+# 4 GB, bytes too few, an answer given twice.
+mkdir "$TMP_DIR/bin"
+cp "$CW_BUILD/clipwardd" "$CW_BUILD/clipward-gate" "$TMP_DIR/bin"
+ln -s "$CW_BUILD/plugins" "$TMP_DIR/bin/plugins"
+printf '#!/bin/sh\nexec "%s" "%s"\n' "$PYTHON" "$here/liar.py" \
+    >"$TMP_DIR/bin/clipward-worker"
+chmod +x "$TMP_DIR/bin/clipward-worker"
+config 'workers: {count: 2, batch: 4, deadline: 5s}'
+"$TMP_DIR/bin/clipwardd" -d -f "$TMP_DIR/config.yaml" >>"$TMP_DIR/log" 2>&1 &
+DAEMON=$!
+until_true 30 ready_or_gone
+ends
+"$PYTHON" - <<'EOT' || FAILED=1
+import os, subprocess, sys
+sys.path.insert(0, os.environ["ROOT"] + "/tests/e2e")
+from client import *
+check = Checks()
+c = Client()
+
+
+def counters():
+    out = subprocess.run([os.environ["CW_BUILD"] + "/clipward", "--socket",
+                          os.environ["TMP_DIR"] + "/control.sock", "status",
+                          "--json"], capture_output=True).stdout
+    return json.loads(out)["counters"]
+
+
+lies = ["nan-score", "inf-score", "large-score", "nan-vector", "4gb",
+        "short", "twice"]
+for k, lie in enumerate(lies):
+    before = counters()["worker_deaths"]
+    bad = "lie-%s" % lie
+    ids = ["l%d-%d" % (k, i) for i in range(6)]
+    for i, n in enumerate(ids):
+        if i == 2:
+            c.submit(picture(k + 700, form="JPEG") +
+                     b"LIE:%s;" % lie.encode(), id=bad, explain="never")
+        c.submit(picture(k * 7 + i + 500, form="JPEG"), id=n, explain="never")
+    c.until(lambda: bad in c.verdicts and all(n in c.verdicts for n in ids),
+            40)
+    v = c.verdicts.get(bad, {})
+    # an answer given twice was right the first time
+    want = ("allow", "review", "block") if lie == "twice" else ("error",)
+    check("%s: what becomes of the job" % lie, v.get("decision") in want and
+          v.get("error", {}).get("code", "worker_died") == "worker_died", v)
+    wrong = [c.verdicts.get(n, {}) for n in ids
+             if c.verdicts.get(n, {}).get("decision") not in
+             ("allow", "review", "block")]
+    check("%s: its neighbours are scored" % lie, not wrong, wrong[:1])
+    n = counters()["worker_deaths"] - before
+    check("%s: the liar goes, twice at most" % lie, 1 <= n <= 2, n)
+bad = validate(c.verdicts.values())
+check("none of it is in a verdict", not bad, bad[:3])
+figure("%d ways to lie in a result: each worker killed, 0 jobs of others "
+       "answered by it" % len(lies))
+check.done()
+EOT
 finish

@@ -1,0 +1,88 @@
+#!/usr/bin/python3
+"""liar.py - in clipward-worker's place: the real one, and a lie now and then.
+
+Passes frames on between the supervisor (descriptor 3) and a real worker.  The
+result of a picture that ends in `LIE:WORD;` is changed on its way back; the
+layout is that of daemon/format/result.c for a result without maps.
+"""
+import os
+import socket
+import struct
+import subprocess
+import threading
+
+HEADER = struct.Struct("<4sHHQI")
+JOB, RESULT = 3, 18
+BAD = {"nan": float("nan"), "inf": float("inf"), "large": 1e30}
+
+above = socket.socket(fileno=3)
+ours, theirs = socket.socketpair()
+lies = {}               # ticket -> word
+
+
+def place():
+    os.dup2(theirs.fileno(), 3)
+    os.set_inheritable(3, True)
+
+
+subprocess.Popen([os.environ["CW_BUILD"] + "/clipward-worker"],
+                 preexec_fn=place, pass_fds=(3,))
+theirs.close()
+
+
+def exactly(s, n):
+    out = bytearray()
+    while len(out) < n:
+        part = s.recv(n - len(out))
+        if not part:
+            os._exit(0)
+        out += part
+    return bytes(out)
+
+
+def frame(s):
+    head = HEADER.unpack(exactly(s, HEADER.size))
+    return head, bytearray(exactly(s, head[4]))
+
+
+def down():
+    while True:
+        head, body = frame(above)
+        at = body.rfind(b"LIE:")
+        if head[1] == JOB and at != -1:
+            lies[head[3]] = body[at + 4:body.index(b";", at)].decode()
+        ours.sendall(HEADER.pack(*head) + body)
+
+
+def embeds_at(body):
+    """Offset of the first number of the first embedding."""
+    at = 5
+    for _ in range(3):          # code, message, format
+        at += 4 + struct.unpack_from("<I", body, at)[0]
+    at += 8 * 4                 # size, frames, timing
+    at += 4 + 28 * struct.unpack_from("<I", body, at)[0]    # views
+    return at + 8               # their width, how many numbers
+
+
+def told(head, body):
+    """What goes up instead of a result."""
+    what, _, where = lies.pop(head[3]).partition("-")
+    if what in BAD:
+        # behind the scores: no maps, no text
+        at = {"score": len(body) - 12, "vector": embeds_at(body)}[where]
+        struct.pack_into("<f", body, at, BAD[what])
+    elif what == "4gb":
+        head = head[:4] + (0xfffffff0,)
+    elif what == "short":
+        head = head[:4] + (len(body) - 8,)
+        del body[-8:]
+    elif what == "twice":
+        body += HEADER.pack(*head) + body
+    return HEADER.pack(*head) + body
+
+
+threading.Thread(target=down, daemon=True).start()
+while True:
+    h, b = frame(ours)
+    above.sendall(told(h, b) if h[1] == RESULT and h[3] in lies else
+                  HEADER.pack(*h) + b)
