@@ -11,6 +11,9 @@
 #include "cli/worker_loop.h"
 
 #define LASTING	((size_t)512 << 20)	/* vectors of a full bank, twice */
+/* Workers that were ended while they started, in a row, before it is no
+ * accident any more. */
+#define STARTS_MAX	8u
 
 /* READY: what the model is.  Only the first worker's facts are kept. */
 static enum cw_status
@@ -79,8 +82,9 @@ give_policies(struct cw_clients *c, struct cw_seat *s, struct cw_err *err)
 	return st != CW_OK ? st : keep_rows(c, &d, err);
 }
 
-enum cw_status
-cw_seat_ready(struct cw_clients *c, struct cw_seat *s, struct cw_err *err)
+/* One try: a worker that has the model and the policies, or none. */
+static enum cw_status
+seat_start(struct cw_clients *c, struct cw_seat *s, struct cw_err *err)
 {
 	enum cw_status st = CW_OK;
 
@@ -94,6 +98,18 @@ cw_seat_ready(struct cw_clients *c, struct cw_seat *s, struct cw_err *err)
 	if (st != CW_OK)
 		cw_peer_kill(&s->peer);
 	cw_arena_reset(s->peer.arena, 0);
+	return st;
+}
+
+enum cw_status
+cw_seat_ready(struct cw_clients *c, struct cw_seat *s, struct cw_err *err)
+{
+	enum cw_status st = CW_E_CLOSED;
+
+	/* Without a word of its own, it was killed: another may live. */
+	for (uint32_t i = 0; i < STARTS_MAX; i++)
+		if ((st = seat_start(c, s, err)) != CW_E_CLOSED)
+			return st;
 	return st;
 }
 
@@ -122,6 +138,9 @@ cw_clients_open(const struct cw_clients_opts *opts, struct cw_clients **out,
 	for (uint32_t i = 0; i < opts->count && st == CW_OK; i++) {
 		st = cw_peer_start(&c->seats[i].peer, opts->init, err);
 		c->seats[i].state = CW_SEAT_STARTING;
+		/* Killed by now: it is found so when it is waited for. */
+		if (st == CW_E_CLOSED)
+			st = CW_OK;
 	}
 	if (st == CW_OK)
 		st = cw_seat_ready(c, &c->seats[0], err);

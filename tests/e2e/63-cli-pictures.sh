@@ -106,4 +106,27 @@ EOT
 else
 	not_ok "every image has its line, in order" "$(tail -n 3 "$TMP_DIR/err")"
 fi
+
+# workers killed while they start: others are started, and not for ever
+mkdir "$TMP_DIR/bin"
+cp "$CW_BUILD/clipward" "$TMP_DIR/bin"
+ln -s "$CW_BUILD/plugins" "$TMP_DIR/bin/plugins"
+cat >"$TMP_DIR/bin/clipward-worker" <<EOT
+#!/bin/sh
+echo >>"$TMP_DIR/starts"
+[ "\$(wc -l <"$TMP_DIR/starts")" -gt "\$KILLED" ] || kill -KILL \$\$
+exec "$CW_BUILD/clipward-worker"
+EOT
+chmod +x "$TMP_DIR/bin/clipward-worker"
+scan_starting() {
+	rm -f "$TMP_DIR/starts"
+	KILLED=$1 "$TMP_DIR/bin/clipward" scan -m "$starter" -p "$root/policies" \
+	    --workers 2 --json "$picture" >"$TMP_DIR/out" 2>"$TMP_DIR/err"
+}
+scan_starting 5
+check "five killed while starting: the image has its verdict" \
+    grep -q '"decision":"\(allow\|review\|block\)"' "$TMP_DIR/out"
+scan_starting 1000
+same "killed whenever they start: it gives up" 2 $?
+check "and says why" grep -q 'signal 9' "$TMP_DIR/err"
 finish
