@@ -212,9 +212,15 @@ cw_arena_reset(struct cw_arena *a, size_t keep)
 }
 
 void *
+cw_zalloc(size_t count, size_t size)
+{
+	return calloc(count ? count : 1, size ? size : 1);
+}
+
+void *
 cw_xalloc(size_t count, size_t size)
 {
-	void *p = calloc(count ? count : 1, size ? size : 1);
+	void *p = cw_zalloc(count, size);
 
 	CW_CHECK(p != NULL);
 	return p;

@@ -65,9 +65,11 @@ void cw_arena_forgive(struct cw_arena *a);
 void cw_arena_reset(struct cw_arena *a, size_t keep);
 
 /*
- * Process-lifetime memory: zeroed, never freed, aborts when there is none.
+ * Process-lifetime memory: zeroed, never freed, NULL when there is none.
  * For start-up tables only.
  */
+void *cw_zalloc(size_t count, size_t size);
+/* The same for tests, which end when there is none. */
 void *cw_xalloc(size_t count, size_t size);
 
 /* *out = a * b, or false when it does not fit. */

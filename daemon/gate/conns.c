@@ -18,13 +18,15 @@ struct cw_conns {
 struct cw_conns *
 cw_conns_open(uint32_t n)
 {
-	struct cw_conns *c = cw_xalloc(1, sizeof(*c));
+	struct cw_conns *c = cw_zalloc(1, sizeof(*c));
 
+	if (c == NULL)
+		return NULL;
 	c->magic = CONNS_MAGIC;
 	c->n = n;
 	c->next = 1;
-	c->from = cw_xalloc(n, sizeof(*c->from));
-	return c;
+	c->from = cw_zalloc(n, sizeof(*c->from));
+	return c->from == NULL ? NULL : c;
 }
 
 uint64_t

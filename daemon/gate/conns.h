@@ -27,7 +27,7 @@ struct cw_conn {
 	int		 fd;
 };
 
-/* For descriptors below n, for the life of the process. */
+/* For descriptors below n, for the life of the process; NULL: no memory. */
 struct cw_conns *cw_conns_open(uint32_t n);
 
 /* The number of a handshake that is granted now; never 0. */

@@ -160,9 +160,11 @@ cw_gate_open(const struct cw_gate_init *init, struct cw_arena *a,
     struct cw_uplink *uplink, struct cw_gate **out,
     struct cw_gate_ready *ready, struct cw_err *err)
 {
-	struct cw_gate *g = cw_xalloc(1, sizeof(*g));
+	struct cw_gate *g = cw_zalloc(1, sizeof(*g));
 	enum cw_status st;
 
+	if (g == NULL)
+		return cw_err_sys(err, "gate");
 	g->magic = GATE_MAGIC;
 	g->init = init;
 	g->uplink = uplink;

@@ -43,10 +43,12 @@ enum cw_status
 cw_held_open(uint32_t n, uint64_t bytes, struct cw_held **out,
     struct cw_err *err)
 {
-	struct cw_held *h = cw_xalloc(1, sizeof(*h));
+	struct cw_held *h = cw_zalloc(1, sizeof(*h));
 	void *p;
 
 	CW_CHECK(bytes / BLOCK < NONE);
+	if (h == NULL)
+		return cw_err_sys(err, "answers");
 	h->magic = HELD_MAGIC;
 	h->nblocks = (uint32_t)(bytes / BLOCK);
 	h->nclients = n;
@@ -57,8 +59,10 @@ cw_held_open(uint32_t n, uint64_t bytes, struct cw_held **out,
 	if (p == MAP_FAILED)
 		return cw_err_sys(err, "%u blocks of answers", h->nblocks);
 	h->base = p;
-	h->chain = cw_xalloc(h->nblocks + 1, sizeof(*h->chain));
-	h->client = cw_xalloc(n, sizeof(*h->client));
+	h->chain = cw_zalloc((size_t)h->nblocks + 1, sizeof(*h->chain));
+	h->client = cw_zalloc(n, sizeof(*h->client));
+	if (h->chain == NULL || h->client == NULL)
+		return cw_err_sys(err, "answers of %u clients", n);
 	for (uint32_t i = 0; i < n; i++)
 		h->client[i].first = h->client[i].last = NONE;
 	*out = h;

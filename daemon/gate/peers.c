@@ -41,15 +41,20 @@ enum cw_status
 cw_peers_open(bool curve, uint64_t reply_bytes, struct cw_gate_stats *stats,
     struct cw_peers **out, struct cw_err *err)
 {
-	struct cw_peers *p = cw_xalloc(1, sizeof(*p));
+	struct cw_peers *p = cw_zalloc(1, sizeof(*p));
 
+	if (p == NULL)
+		return cw_err_sys(err, "clients");
 	p->magic = PEERS_MAGIC;
 	p->stats = stats;
 	p->routes = cw_routes_open(ROUTES);
-	p->seats = cw_xalloc(ROUTES, sizeof(*p->seats));
+	p->seats = cw_zalloc(ROUTES, sizeof(*p->seats));
 	p->most = reply_bytes;
 	if (curve)
 		p->conns = cw_conns_open(DESCRIPTORS);
+	if (p->routes == NULL || p->seats == NULL ||
+	    (curve && p->conns == NULL))
+		return cw_err_sys(err, "clients");
 	*out = p;
 	return cw_held_open(ROUTES, reply_bytes, &p->held, err);
 }

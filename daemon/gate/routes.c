@@ -33,14 +33,18 @@ struct cw_routes {
 struct cw_routes *
 cw_routes_open(uint32_t n)
 {
-	struct cw_routes *t = cw_xalloc(1, sizeof(*t));
+	struct cw_routes *t = cw_zalloc(1, sizeof(*t));
 
 	CW_CHECK(n > 0 && n < NONE);
+	if (t == NULL)
+		return NULL;
 	t->magic = ROUTES_MAGIC;
 	t->slots = n;
 	t->newest = t->oldest = NONE;
-	t->buckets = cw_xalloc(n, sizeof(*t->buckets));
-	t->slot = cw_xalloc(n, sizeof(*t->slot));
+	t->buckets = cw_zalloc(n, sizeof(*t->buckets));
+	t->slot = cw_zalloc(n, sizeof(*t->slot));
+	if (t->buckets == NULL || t->slot == NULL)
+		return NULL;
 	for (uint32_t i = 0; i < n; i++) {
 		t->buckets[i] = NONE;
 		t->slot[i].chain = i + 1 < n ? i + 1 : NONE;

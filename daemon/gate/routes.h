@@ -34,7 +34,7 @@ struct cw_route {
 
 struct cw_routes;		/* opaque */
 
-/* Room for n clients, for the life of the process. */
+/* Room for n clients, for the life of the process; NULL: no memory. */
 struct cw_routes *cw_routes_open(uint32_t n);
 
 /*

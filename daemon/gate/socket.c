@@ -47,8 +47,10 @@ _Static_assert(sizeof(zmq_msg_t) <= 64 && _Alignof(zmq_msg_t) <= 8,
 enum cw_status
 cw_net_open(struct cw_net **out, struct cw_err *err)
 {
-	struct cw_net *net = cw_xalloc(1, sizeof(*net));
+	struct cw_net *net = cw_zalloc(1, sizeof(*net));
 
+	if (net == NULL)
+		return cw_err_sys(err, "zmq context");
 	net->ctx = zmq_ctx_new();
 	if (net->ctx == NULL)
 		return cw_err_sys(err, "zmq context");
@@ -133,6 +135,8 @@ cw_socket_open(struct cw_net *net, enum cw_socket_kind kind,
 	void *z;
 
 	CW_CHECK_OBJ(net, NET_MAGIC);
+	if ((s = cw_zalloc(1, sizeof(*s))) == NULL)
+		return cw_err_sys(err, "zmq socket");
 	z = zmq_socket(net->ctx, types[kind]);
 	if (z == NULL)
 		return cw_err_sys(err, "zmq socket");
@@ -142,7 +146,6 @@ cw_socket_open(struct cw_net *net, enum cw_socket_kind kind,
 		zmq_close(z);
 		return st;
 	}
-	s = cw_xalloc(1, sizeof(*s));
 	s->magic = SOCKET_MAGIC;
 	s->zmq = z;
 	*out = s;

@@ -21,11 +21,15 @@ enum cw_status
 cw_subscribers_open(struct cw_net *net, struct cw_socket *pub,
     struct cw_subscribers **out, struct cw_err *err)
 {
-	struct cw_subscribers *s = cw_xalloc(1, sizeof(*s));
+	struct cw_subscribers *s = cw_zalloc(1, sizeof(*s));
 
+	if (s == NULL)
+		return cw_err_sys(err, "subscribers");
 	s->magic = SUBSCRIBERS_MAGIC;
 	s->pub = pub;
-	s->here = cw_xalloc(DESCRIPTORS, sizeof(*s->here));
+	s->here = cw_zalloc(DESCRIPTORS, sizeof(*s->here));
+	if (s->here == NULL)
+		return cw_err_sys(err, "subscribers");
 	*out = s;
 	return cw_socket_watch(net, pub, "pub", err);
 }

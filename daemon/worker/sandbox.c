@@ -102,10 +102,12 @@ enum cw_status
 cw_sandbox_prepare(int channel, int threads, struct cw_sandbox **out,
     struct cw_err *err)
 {
-	struct cw_sandbox *sb = cw_xalloc(1, sizeof(*sb));
+	struct cw_sandbox *sb = cw_zalloc(1, sizeof(*sb));
 	enum cw_status st;
 
 	CW_CHECK(channel == CW_CHANNEL_FD);
+	if (sb == NULL)
+		return cw_err_sys(err, "sandbox");
 	sb->magic = SANDBOX_MAGIC;
 	sb->channel = channel;
 	sb->filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
