@@ -223,6 +223,7 @@ obey(struct peer *p, const char *line, size_t len)
 		break;
 	case CW_C_RELOAD:
 		p->waiting = true;
+		(void)bufferevent_disable(p->bev, EV_READ);
 		cw_reload_start(d, (struct cw_asker){ .control = p->number });
 		break;
 	case CW_C_DRAIN:
@@ -295,9 +296,11 @@ cw_control_reloaded(struct cw_daemon *d, uint64_t number, bool ok,
 		else
 			say_error(p, why);
 		/* What it sent meanwhile is read with the next event. */
-		if (p->number != 0)
+		if (p->number != 0) {
+			(void)bufferevent_enable(p->bev, EV_READ);
 			bufferevent_trigger(p->bev, EV_READ,
 			    BEV_TRIG_DEFER_CALLBACKS);
+		}
 	}
 }
 
@@ -339,7 +342,9 @@ welcome(struct cw_daemon *d, evutil_socket_t fd)
 	p->d = d;
 	p->number = ++c->last;
 	bufferevent_setcb(p->bev, on_read, NULL, on_event, p);
-	bufferevent_setwatermark(p->bev, EV_READ, 0, LINE_BYTES);
+	/* A high-water mark would do, but libevent sets it without looking
+	 * whether it got the memory for that. */
+	(void)bufferevent_set_max_single_read(p->bev, LINE_BYTES);
 	(void)bufferevent_enable(p->bev, EV_READ | EV_WRITE);
 }
 
