@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "base/io.h"
+#include "format/json_memory.h"
 #include "format/pack.h"
 
 #define DIGITS	JSON_REAL_PRECISION(7)	/* floats have no more to say */
@@ -434,10 +435,12 @@ cw_verdict_json(const struct cw_verdict_facts *f,
 {
 	const struct cw_decision d = cw_verdict_decide(set, res);
 	char received[CW_RFC3339_MAX], scored[CW_RFC3339_MAX];
-	json_t *root = json_object();
 	struct cw_pack w;
+	json_t *root;
 	int rc;
 
+	cw_json_memory_watch();
+	root = json_object();
 	cw_rfc3339(f->received_us, received);
 	cw_rfc3339(f->scored_us, scored);
 	set_text(root, "schema", "clipward.verdict/1");
@@ -465,7 +468,7 @@ cw_verdict_json(const struct cw_verdict_facts *f,
 	rc = json_dump_callback(root, append, &w, JSON_COMPACT | DIGITS);
 	json_decref(root);
 	cw_put_u8(&w, '\0');
-	if (rc == -1 || !cw_pack_ok(&w))
+	if (rc == -1 || !cw_pack_ok(&w) || cw_json_memory_short())
 		return NULL;
 	*len = w.len - 1;
 	return (const char *)w.p;

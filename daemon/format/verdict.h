@@ -51,7 +51,10 @@ struct cw_decision cw_verdict_decide(const struct cw_policy_set *set,
 void cw_policy_set_category(const struct cw_policy_set *set, uint32_t i,
     const struct cw_policy **p, const struct cw_category **c);
 
-/* The JSON line without a newline, in the arena; NULL when it overflows. */
+/*
+ * The JSON line without a newline, in the arena; NULL when it overflows or
+ * there is no memory: never a line that lacks something.
+ */
 const char *cw_verdict_json(const struct cw_verdict_facts *f,
     const struct cw_policy_set *set, const struct cw_result *res,
     struct cw_arena *a, size_t *len);

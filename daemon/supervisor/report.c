@@ -11,6 +11,7 @@
 
 #include "base/io.h"
 #include "conf/config.h"
+#include "format/json_memory.h"
 #include "format/job.h"
 #include "supervisor/gates.h"
 #include "supervisor/http.h"
@@ -296,11 +297,13 @@ own_rss(void)
 const char *
 cw_report_status(struct cw_daemon *d, struct cw_arena *a)
 {
-	json_t *o = json_object();
 	char started[CW_RFC3339_MAX];
 	const char *line;
 	char *text;
+	json_t *o;
 
+	cw_json_memory_watch();
+	o = json_object();
 	cw_rfc3339(d->started_us, started);
 	json_object_set_new(o, "ok", json_true());
 	set_text(o, "version", CW_VERSION);
@@ -326,7 +329,7 @@ cw_report_status(struct cw_daemon *d, struct cw_arena *a)
 	set_int(o, "rss", own_rss());
 	text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(7));
 	json_decref(o);
-	line = cw_arena_strdup(a, text);
+	line = cw_json_memory_short() ? NULL : cw_arena_strdup(a, text);
 	free(text);
 	return line;
 }

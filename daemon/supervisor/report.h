@@ -27,7 +27,8 @@ struct cw_command_line {
 CW_MUST_USE enum cw_status cw_command_parse(const char *line, size_t len,
     struct cw_arena *a, struct cw_command_line *out, struct cw_err *err);
 
-/* Everything there is to know, one line, in the arena; NULL on overflow. */
+/* Everything there is to know, one line, in the arena; NULL on overflow
+ * and when memory ends. */
 const char *cw_report_status(struct cw_daemon *d, struct cw_arena *a);
 
 #endif /* CW_REPORT_H */

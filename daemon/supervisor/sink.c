@@ -184,7 +184,10 @@ finish(struct cw_daemon *d, struct cw_slot *s, const struct cw_policy_set *set,
 	for (uint32_t i = 0; i < f.nevidence; i++)
 		kinds[i] = arts[i].kind;
 	v.json = cw_verdict_json(&f, set, res, cw_turn_arena(d), &len);
-	CW_CHECK(v.json != NULL);	/* there was room, and it is bounded */
+	if (v.json == NULL) {
+		later(d, s);	/* short of memory: of room there was enough */
+		return;
+	}
 	verdict_key(d, res->failed ? "" : s->cache_key, set->hash, key);
 	v.cache_key = key;
 	t = told_of(d, s->id, v.json, set, &dec);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -506,18 +507,59 @@ test_the_harshest_category_decides_and_shadow_never(void **state)
 	assert_int_equal(cw_verdict_decide(set, res).action, CW_ERROR);
 }
 
-static json_t *
-verdict(const struct cw_policy_set *set, const struct cw_result *res)
+static const char *
+verdict_line(const struct cw_policy_set *set, const struct cw_result *res,
+    size_t *n)
 {
 	const struct cw_verdict_facts f = { .id = "j-1", .sha256 = "",
 		.bytes = 10, .received_us = 1700000000000000,
 		.scored_us = 1700000000005000, .model_name = "starter",
 		.model_sha256 = set->hash, .attempt = 1, .surface = "" };
+
+	return cw_verdict_json(&f, set, res, arena, n);
+}
+
+static unsigned until_refused;	/* allocations of the JSON library */
+
+static void *
+refusing(size_t n)
+{
+	return until_refused-- == 0 ? NULL : malloc(n);
+}
+
+static void
+test_a_verdict_is_whole_or_none_when_memory_ends(void **state)
+{
+	struct cw_policy_set *set = sample_set();
+	struct cw_result *res = sample_result(set);
+	size_t len, n;
+	const char *whole = verdict_line(set, res, &len), *line = NULL;
+	unsigned i;
+
+	(void)state;
+	assert_non_null(whole);
+	for (i = 0; line == NULL; i++) {
+		const size_t mark = cw_arena_mark(arena);
+
+		until_refused = i;
+		json_set_alloc_funcs(refusing, free);
+		line = verdict_line(set, res, &n);
+		if (line == NULL)
+			cw_arena_release(arena, mark);
+	}
+	json_set_alloc_funcs(malloc, free);
+	assert_true(i > 100);
+	assert_string_equal(line, whole);
+}
+
+static json_t *
+verdict(const struct cw_policy_set *set, const struct cw_result *res)
+{
 	const char *line;
 	json_t *root;
 	size_t n;
 
-	line = cw_verdict_json(&f, set, res, arena, &n);
+	line = verdict_line(set, res, &n);
 	assert_non_null(line);
 	assert_int_equal(strlen(line), n);
 	assert_null(strchr(line, '\n'));
@@ -802,6 +844,7 @@ main(void)
 		T(test_no_damaged_result_passes_for_a_longer_or_shorter_one),
 		T(test_a_forged_result_is_refused),
 		T(test_the_harshest_category_decides_and_shadow_never),
+		T(test_a_verdict_is_whole_or_none_when_memory_ends),
 		T(test_a_verdict_names_what_the_set_names),
 		T(test_a_verdict_says_why_a_flag_has_no_map),
 		T(test_a_map_that_lowers_nothing_is_weak),
