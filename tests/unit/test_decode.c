@@ -2,56 +2,15 @@
  * test_decode.c - pictures as they should be: pixels, sizes, orientation.
  * Those meant to hurt are in test_decode_hostile.c.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "pictures.h"
 
-#include <cmocka.h>
 #include <jansson.h>
 #include <png.h>
-#include <turbojpeg.h>
 
 #include "base/sha256.h"
 #include "worker/exif.h"
-#include "worker/image.h"
 
-static struct cw_arena *arena;
-static struct cw_err err;
 static const char *code;
-
-static const struct cw_limits limits = {
-	.bytes = 32 << 20, .decoded_bytes = 192 << 20, .pixels = 100000000,
-	.scans = 500, .frames = 8, .cpu_ms = 10000,
-};
-
-static int
-set_up(void **state)
-{
-	char path[1024];
-	const char *build = getenv("CW_BUILD");
-
-	(void)state;
-	if (cw_arena_open((size_t)1 << 30, &arena, &err) != CW_OK)
-		return -1;
-	snprintf(path, sizeof(path), "%s/plugins/png.so",
-	    build != NULL ? build : "build");
-	if (cw_plugin_load(path, &err) != CW_OK) {
-		print_error("%s\n", err.text);
-		return -1;
-	}
-	return 0;
-}
-
-static int
-empty(void **state)
-{
-	(void)state;
-	cw_arena_reset(arena, 0);
-	return 0;
-}
 
 static struct cw_image
 decoded(const void *bytes, size_t n, int want)
@@ -82,24 +41,9 @@ scene(int w, int h)
 	return rgb;
 }
 
-static unsigned char *
-to_jpeg(uint8_t *rgb, int w, int h, int format, int subsampling, int flags,
-    unsigned long *n)
-{
-	unsigned char *out = NULL;
-	tjhandle tj = tjInitCompress();
-
-	*n = 0;
-	assert_int_equal(tjCompress2(tj, rgb, w, 0, h, format, &out, n,
-	    subsampling, 92, flags), 0);
-	tjDestroy(tj);
-	return out;
-}
-
 /* The same file with an EXIF block of the given orientation behind SOI. */
-static uint8_t *
-with_exif(const unsigned char *jpeg, unsigned long n, int orientation,
-    size_t *len)
+static struct file
+with_exif(struct file jpeg, int orientation)
 {
 	const uint8_t app1[] = {
 		0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0, 0,
@@ -107,13 +51,15 @@ with_exif(const unsigned char *jpeg, unsigned long n, int orientation,
 		0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, (uint8_t)orientation,
 		0, 0, 0, 0, 0, 0,
 	};
-	uint8_t *out = cw_arena_alloc(arena, n + sizeof(app1));
+	const struct file f = {
+		cw_arena_alloc(arena, jpeg.n + sizeof(app1)),
+		jpeg.n + sizeof(app1)
+	};
 
-	memcpy(out, jpeg, 2);
-	memcpy(out + 2, app1, sizeof(app1));
-	memcpy(out + 2 + sizeof(app1), jpeg + 2, n - 2);
-	*len = n + sizeof(app1);
-	return out;
+	memcpy(f.b, jpeg.b, 2);
+	memcpy(f.b + 2, app1, sizeof(app1));
+	memcpy(f.b + 2 + sizeof(app1), jpeg.b + 2, jpeg.n - 2);
+	return f;
 }
 
 static void
@@ -132,14 +78,13 @@ test_a_jpeg_equals_the_library_s_own_decoding(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < CW_COUNT(cases); i++) {
-		unsigned long n;
 		uint8_t *rgb = scene(123, 77);
-		unsigned char *jpeg = to_jpeg(rgb, 123, 77, cases[i].format,
-		    cases[i].subsampling, cases[i].flags, &n);
-		struct cw_image im = decoded(jpeg, n, 0);
+		const struct file jpeg = to_jpeg(rgb, 123, 77, cases[i].format,
+		    cases[i].subsampling, 92, cases[i].flags);
+		struct cw_image im = decoded(jpeg.b, jpeg.n, 0);
 		tjhandle tj = tjInitDecompress();
 
-		assert_int_equal(tjDecompress2(tj, jpeg, n, rgb, 123, 0, 77,
+		assert_int_equal(tjDecompress2(tj, jpeg.b, jpeg.n, rgb, 123, 0, 77,
 		    TJPF_RGB, TJFLAG_ACCURATEDCT), 0);
 		assert_string_equal(im.format, "jpeg");
 		assert_int_equal(im.w, 123);
@@ -147,7 +92,6 @@ test_a_jpeg_equals_the_library_s_own_decoding(void **state)
 		assert_null(im.alpha);
 		assert_memory_equal(im.rgb, rgb, 123 * 77 * 3);
 		tjDestroy(tj);
-		tjFree(jpeg);
 	}
 }
 
@@ -167,17 +111,15 @@ static void
 test_each_orientation_turns_the_picture(void **state)
 {
 	const int w = 83, h = 45;
-	unsigned long n;
 	uint8_t *rgb = scene(w, h);
-	unsigned char *jpeg = to_jpeg(rgb, w, h, TJPF_RGB, TJSAMP_444, 0, &n);
-	struct cw_image plain = decoded(jpeg, n, 0);
+	const struct file jpeg = to_jpeg(rgb, w, h, TJPF_RGB, TJSAMP_444, 92, 0);
+	struct cw_image plain = decoded(jpeg.b, jpeg.n, 0);
 
 	(void)state;
 	for (int o = 0; o <= 9; o++) {
 		const int turn = o >= 1 && o <= 8 ? o : 1;
-		size_t len;
-		uint8_t *file = with_exif(jpeg, n, o, &len);
-		struct cw_image im = decoded(file, len, 0);
+		const struct file f = with_exif(jpeg, o);
+		struct cw_image im = decoded(f.b, f.n, 0);
 
 		assert_int_equal(im.w, turn >= 5 ? h : w);
 		assert_int_equal(im.h, turn >= 5 ? w : h);
@@ -190,7 +132,6 @@ test_each_orientation_turns_the_picture(void **state)
 					fail_msg("orientation %d: (%d, %d)", o,
 					    x, y);
 	}
-	tjFree(jpeg);
 }
 
 static void
@@ -208,32 +149,29 @@ test_a_scaled_decode_is_no_smaller_than_twice_what_is_wanted(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < CW_COUNT(cases); i++) {
-		unsigned long n;
-		unsigned char *jpeg = to_jpeg(scene(cases[i].w, cases[i].h),
-		    cases[i].w, cases[i].h, TJPF_RGB, TJSAMP_420, 0, &n);
-		struct cw_image im = decoded(jpeg, n, cases[i].want);
+		const struct file jpeg = to_jpeg(scene(cases[i].w, cases[i].h),
+		    cases[i].w, cases[i].h, TJPF_RGB, TJSAMP_420, 92, 0);
+		struct cw_image im = decoded(jpeg.b, jpeg.n, cases[i].want);
 
 		assert_int_equal(im.width, cases[i].w);
 		assert_int_equal(im.height, cases[i].h);
 		assert_int_equal(im.w < im.h ? im.w : im.h,
 		    cases[i].short_side);
-		tjFree(jpeg);
 	}
 }
 
 static void
 test_a_scaled_decode_looks_the_same_to_the_model(void **state)
 {
-	unsigned long n;
-	unsigned char *jpeg = to_jpeg(scene(1200, 900), 1200, 900, TJPF_RGB,
-	    TJSAMP_420, 0, &n);
-	struct cw_image full = decoded(jpeg, n, 0), half;
+	const struct file jpeg = to_jpeg(scene(1200, 900), 1200, 900, TJPF_RGB,
+	    TJSAMP_420, 92, 0);
+	struct cw_image full = decoded(jpeg.b, jpeg.n, 0), half;
 	struct cw_view v[CW_VIEWS_MAX];
 	uint8_t a[64 * 64 * 3], b[64 * 64 * 3];
 	double sum = 0;
 
 	(void)state;
-	half = decoded(jpeg, n, 64);
+	half = decoded(jpeg.b, jpeg.n, 64);
 	assert_int_equal(half.h, 225);
 	cw_views_plan(CW_VIEWS_CENTER, &full, v);
 	assert_int_equal(cw_preprocess_u8(&full, v, 64, 64, arena, a, &err),
@@ -244,25 +182,22 @@ test_a_scaled_decode_looks_the_same_to_the_model(void **state)
 		sum += abs(a[i] - b[i]);
 	print_message("mean difference %.3f of 255\n", sum / sizeof(a));
 	assert_true(sum / sizeof(a) < 1.0);
-	tjFree(jpeg);
 }
 
 static void
 test_arithmetic_coding_is_read_or_named(void **state)
 {
-	unsigned long n;
-	unsigned char *jpeg;
+	struct file jpeg;
 	struct cw_image im;
 
 	(void)state;
 	setenv("TJ_ARITHMETIC", "1", 1);
-	jpeg = to_jpeg(scene(64, 48), 64, 48, TJPF_RGB, TJSAMP_420, 0, &n);
+	jpeg = to_jpeg(scene(64, 48), 64, 48, TJPF_RGB, TJSAMP_420, 92, 0);
 	unsetenv("TJ_ARITHMETIC");
-	if (cw_decode(jpeg, n, &limits, 0, arena, &im, &code, &err) != CW_OK)
+	if (cw_decode(jpeg.b, jpeg.n, &limits, 0, arena, &im, &code, &err) != CW_OK)
 		assert_string_equal(code, "unsupported");
 	else
 		assert_int_equal(im.w, 64);
-	tjFree(jpeg);
 }
 
 static void
@@ -300,18 +235,16 @@ test_a_png_s_alpha_is_beside_it_unless_opaque(void **state)
 static void
 test_a_still_is_one_frame(void **state)
 {
-	unsigned long n;
-	unsigned char *jpeg = to_jpeg(scene(64, 48), 64, 48, TJPF_RGB,
-	    TJSAMP_420, 0, &n);
+	const struct file jpeg = to_jpeg(scene(64, 48), 64, 48, TJPF_RGB,
+	    TJSAMP_420, 92, 0);
 	struct cw_image *frames;
 	int count;
 
 	(void)state;
-	assert_int_equal(cw_decode_frames(jpeg, n, &limits, 0, 8, arena,
+	assert_int_equal(cw_decode_frames(jpeg.b, jpeg.n, &limits, 0, 8, arena,
 	    &frames, &count, &code, &err), CW_OK);
 	assert_int_equal(count, 1);
 	assert_int_equal(frames[0].frames, 1);
-	tjFree(jpeg);
 }
 
 /* ---- beside the reference, where it is ---- */

@@ -1,76 +1,25 @@
 /*
  * test_decode_hostile.c - JPEG and PNG meant to hurt: cut, flipped, bombs.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "pictures.h"
+
 #include <time.h>
 
-#include <cmocka.h>
 #include <png.h>
-#include <turbojpeg.h>
 
 #include "worker/exif.h"
-#include "worker/image.h"
 
-static struct cw_arena *arena;
-static struct cw_err err;
 static const char *code;
-
-static const struct cw_limits limits = {
-	.bytes = 32 << 20, .decoded_bytes = 192 << 20, .pixels = 100000000,
-	.scans = 500, .frames = 8, .cpu_ms = 10000,
-};
-
-static int
-set_up(void **state)
-{
-	char path[1024];
-	const char *build = getenv("CW_BUILD");
-
-	(void)state;
-	if (cw_arena_open((size_t)1 << 30, &arena, &err) != CW_OK)
-		return -1;
-	snprintf(path, sizeof(path), "%s/plugins/png.so",
-	    build != NULL ? build : "build");
-	return cw_plugin_load(path, &err) == CW_OK ? 0 : -1;
-}
-
-static int
-empty(void **state)
-{
-	(void)state;
-	cw_arena_reset(arena, 0);
-	return 0;
-}
-
-struct file {
-	uint8_t	*b;
-	size_t	 n;
-};
 
 static struct file
 a_jpeg(int w, int h, int subsampling, int flags)
 {
 	uint8_t *rgb = cw_arena_alloc(arena, (size_t)w * h * 3);
-	unsigned char *out = NULL;
-	unsigned long n = 0;
-	tjhandle tj = tjInitCompress();
-	struct file f;
 
 	for (int i = 0; i < w * h * 3; i++)
 		rgb[i] = (uint8_t)(i % 3 == 0 ? i / 3 % w * 255 / w :
 		    i % 3 == 1 ? i / 3 / w * 255 / h : i % 7);
-	assert_int_equal(tjCompress2(tj, rgb, w, 0, h, TJPF_RGB, &out, &n,
-	    subsampling, 85, flags), 0);
-	f = (struct file){ cw_arena_alloc(arena, n), n };
-	memcpy(f.b, out, n);
-	tjFree(out);
-	tjDestroy(tj);
-	return f;
+	return to_jpeg(rgb, w, h, TJPF_RGB, subsampling, 85, flags);
 }
 
 static struct file

@@ -2,47 +2,9 @@
  * test_overlay.c - maps on pictures: the right patch, the right colour, and
  * every odd shape without a stray pixel.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "pictures.h"
 
 #include "worker/font.h"
-#include "worker/image.h"
-
-static struct cw_arena *arena;
-static struct cw_err err;
-
-static const struct cw_limits limits = {
-	.bytes = 32 << 20, .decoded_bytes = 192 << 20, .pixels = 100000000,
-	.scans = 500, .frames = 8, .cpu_ms = 10000,
-};
-
-static int
-set_up(void **state)
-{
-	char path[1024];
-	const char *build = getenv("CW_BUILD");
-
-	(void)state;
-	if (cw_arena_open((size_t)1 << 30, &arena, &err) != CW_OK)
-		return -1;
-	snprintf(path, sizeof(path), "%s/plugins/png.so",
-	    build != NULL ? build : "build");
-	return cw_plugin_load(path, &err) == CW_OK ? 0 : -1;
-}
-
-static int
-empty(void **state)
-{
-	(void)state;
-	cw_arena_reset(arena, 0);
-	return 0;
-}
 
 static struct cw_image
 grey_picture(int w, int h)
