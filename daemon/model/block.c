@@ -9,6 +9,15 @@
 
 #include "model/rows.h"
 
+/*
+ * A block goes through its rows in parts whose widest values, [rows][hidden],
+ * take about that much: they, and what is packed of them, stay in a core's own
+ * cache.  Weights come from a shared one again for each part, so parts are not
+ * too small either.
+ */
+#define PART_BYTES	(640 << 10)
+#define PART_ROWS_MIN	48
+
 void
 cw_tap_call(const struct cw_tap *tap, const char *name, int at,
     const float *v, int rows, int cols)
@@ -103,10 +112,10 @@ add_mean(struct cw_trace *t, int l, int first, int n, const float *p)
 		m[i] += p[i] / (float)t->H;
 }
 
-/* Where q, k and v of all rows lie; k before v. */
+/* Where q, k and v of the rows from `first` on lie; k before v. */
 struct qkv {
 	const float	*q, *kv;
-	int		 ldq, ld;
+	int		 ldq, ld, first;
 };
 
 /* k and v of a sequence's tokens: where they lie, or gathered. */
@@ -118,7 +127,7 @@ keys_of(const struct cw_seq *s, const struct cw_run *r, size_t W,
 
 	if (s->nshared == 0) {
 		*ld = at->ld;
-		return at->kv + (size_t)s->at * from;
+		return at->kv + (size_t)(s->at - at->first) * from;
 	}
 	for (int i = 0; i < s->n; i++)
 		memcpy(r->kv + (size_t)i * 2 * W, at->kv + from * (size_t)
@@ -209,65 +218,122 @@ gather_read(const struct cw_run *r, float *rows, size_t W)
 		    (size_t)read_row(&r->seq[s]) * W, W * sizeof(float));
 }
 
-/* Attention of every row, to mix [rows][W]. */
-static void
-mix_all(const struct cw_encoder_weights *e, int l, const struct cw_run *r,
-    float *mix)
+/* Rows of a part, see PART_BYTES. */
+static int
+part_rows(const struct cw_encoder_weights *e)
 {
-	const size_t W = (size_t)e->W;
-	const struct qkv at = { r->wide, r->wide + W, 3 * e->W, 3 * e->W };
+	const int n = PART_BYTES / (int)sizeof(float) / e->hidden;
 
-	cw_linear_apply(&e->block[l].qkv, r->rows, r->norm, e->W, r->wide,
-	    at.ld, CW_ACT_NONE, NULL, r->scratch);
-	for (int s = 0; s < r->nseq; s++) {
-		const struct cw_seq *q = &r->seq[s];
-
-		attend(e, l, s, q->nshared, q->n - q->nshared, r, &at,
-		    at.q + (size_t)q->at * 3 * W, mix + (size_t)q->at * W);
-	}
+	return n < PART_ROWS_MIN ? PART_ROWS_MIN : n;
 }
 
-/* Attention of the rows that leave the tower, to mix [nseq][W], and their x. */
-static void
-mix_read(const struct cw_encoder_weights *e, int l, const struct cw_run *r,
-    float *mix)
+/* The sequence after those that make a part with sequence s. */
+static int
+part_end(const struct cw_run *r, int s, int most)
 {
+	const int first = r->seq[s].at;
+
+	for (int i = 0; i < r->nseq; i++)
+		if (r->seq[i].nshared > 0)
+			return r->nseq;
+	for (s++; s < r->nseq; s++)
+		if (r->seq[s].at + r->seq[s].n - first > most)
+			break;
+	return s;
+}
+
+/* x += out(attention(ln1 x)), of sequences from .. to - 1 */
+static void
+attention_part(const struct cw_encoder_weights *e, int l,
+    const struct cw_run *r, int from, int to)
+{
+	const struct cw_block_weights *b = &e->block[l];
+	const int W = e->W, first = r->seq[from].at;
+	const int n = (to < r->nseq ? r->seq[to].at : r->rows) - first;
+	const struct qkv at = { r->wide, r->wide + W, 3 * W, 3 * W, first };
+	float *x = r->x + (size_t)first * (size_t)W;
+	float *mix = r->wide + (size_t)n * 3 * (size_t)W;
+
+	cw_layernorm(x, n, W, W, b->ln1.w, b->ln1.b, e->eps, r->norm, W);
+	cw_linear_apply(&b->qkv, n, r->norm, W, r->wide, at.ld, CW_ACT_NONE,
+	    NULL, r->scratch);
+	for (int s = from; s < to; s++) {
+		const struct cw_seq *q = &r->seq[s];
+		const size_t row = (size_t)(q->at - first);
+
+		attend(e, l, s, q->nshared, q->n - q->nshared, r, &at,
+		    at.q + row * (size_t)at.ldq, mix + row * (size_t)W);
+	}
+	cw_linear_apply(&b->out, n, mix, W, x, W, CW_ACT_NONE, x, r->scratch);
+}
+
+/*
+ * The same for the rows that leave the tower, which go to the front of x:
+ * [nseq][W].
+ */
+static void
+attention_read(const struct cw_encoder_weights *e, int l,
+    const struct cw_run *r)
+{
+	const struct cw_block_weights *b = &e->block[l];
 	const size_t W = (size_t)e->W;
 	float *q = r->wide + (size_t)r->rows * 2 * W;
-	const struct qkv at = { q, r->wide, e->W, 2 * e->W };
+	float *mix = r->wide + (size_t)r->rows * 3 * W;
+	const struct qkv at = { q, r->wide, e->W, 2 * e->W, 0 };
 
-	cw_linear_apply(&e->block[l].kv, r->rows, r->norm, e->W, r->wide,
-	    at.ld, CW_ACT_NONE, NULL, r->scratch);
+	cw_layernorm(r->x, r->rows, e->W, e->W, b->ln1.w, b->ln1.b, e->eps,
+	    r->norm, e->W);
+	cw_linear_apply(&b->kv, r->rows, r->norm, e->W, r->wide, at.ld,
+	    CW_ACT_NONE, NULL, r->scratch);
 	gather_read(r, r->norm, W);
 	gather_read(r, r->x, W);
-	cw_linear_apply(&e->block[l].q, r->nseq, r->norm, e->W, q, at.ldq,
+	cw_linear_apply(&b->q, r->nseq, r->norm, e->W, q, at.ldq,
 	    CW_ACT_NONE, NULL, r->scratch);
 	for (int s = 0; s < r->nseq; s++)
 		attend(e, l, s, r->seq[s].read, 1, r, &at, q + (size_t)s * W,
 		    mix + (size_t)s * W);
+	cw_linear_apply(&b->out, r->nseq, mix, e->W, r->x, e->W, CW_ACT_NONE,
+	    r->x, r->scratch);
+}
+
+/* x += down(act(up(ln2 x))), n rows */
+static void
+mlp(const struct cw_encoder_weights *e, const struct cw_block_weights *b,
+    const struct cw_run *r, int n)
+{
+	const int W = e->W, most = part_rows(e);
+	const int parts = (n + most - 1) / most;
+
+	for (int i = 0; i < parts; i++) {
+		const int first = n * i / parts;
+		const int m = n * (i + 1) / parts - first;
+		float *x = r->x + (size_t)first * (size_t)W;
+
+		cw_layernorm(x, m, W, W, b->ln2.w, b->ln2.b, e->eps, r->norm,
+		    W);
+		cw_linear_apply(&b->up, m, r->norm, W, r->wide, e->hidden,
+		    e->act, NULL, r->scratch);
+		cw_linear_apply(&b->down, m, r->wide, e->hidden, x, W,
+		    CW_ACT_NONE, x, r->scratch);
+	}
 }
 
 static void
 block_run(const struct cw_encoder_weights *e, int l, const struct cw_run *r)
 {
-	const struct cw_block_weights *b = &e->block[l];
-	const int W = e->W, last = l == e->L - 1;
-	const int n = last ? r->nseq : r->rows;	/* rows that go on */
-	float *x = r->x, *mix = r->wide + (size_t)r->rows * 3 * (size_t)W;
+	const bool last = l == e->L - 1;
 
-	keep_rest(r, W, l - e->L);
-	cw_layernorm(x, r->rows, W, W, b->ln1.w, b->ln1.b, e->eps, r->norm,
-	    W);
-	(last ? mix_read : mix_all)(e, l, r, mix);
-	cw_linear_apply(&b->out, n, mix, W, x, W, CW_ACT_NONE, x, r->scratch);
-
-	keep_mlp(r, W, l, e->L, true);
-	cw_layernorm(x, n, W, W, b->ln2.w, b->ln2.b, e->eps, r->norm, W);
-	cw_linear_apply(&b->up, n, r->norm, W, r->wide, e->hidden, e->act,
-	    NULL, r->scratch);
-	cw_linear_apply(&b->down, n, r->wide, e->hidden, x, W, CW_ACT_NONE, x,
-	    r->scratch);
-	keep_mlp(r, W, l, e->L, false);
+	keep_rest(r, e->W, l - e->L);
+	if (last)
+		attention_read(e, l, r);
+	else
+		for (int s = 0, end; s < r->nseq; s = end) {
+			end = part_end(r, s, part_rows(e));
+			attention_part(e, l, r, s, end);
+		}
+	keep_mlp(r, e->W, l, e->L, true);
+	mlp(e, &e->block[l], r, last ? r->nseq : r->rows);
+	keep_mlp(r, e->W, l, e->L, false);
 }
 
 void
