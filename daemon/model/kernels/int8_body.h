@@ -280,36 +280,70 @@ outlier_sum(const struct int8_row *row, const struct int8_panel *p, int at)
 	return sum;
 }
 
+/* From sums to results; act is a constant. */
+CW_INLINE void
+int8_finish_as(const enum cw_act act, int rows, const vi (*acc)[TILE_VECS],
+    const struct int8_out *o)
+{
+	const bool full = o->cols == N;
+	vf bias[TILE_VECS], scale[TILE_VECS];
+	vi sum[TILE_VECS];
+	int left[TILE_VECS];
+
+	memcpy(scale, o->panel->scale, sizeof(scale));
+	memcpy(sum, o->panel->sum, sizeof(sum));
+	for (int j = 0; j < TILE_VECS; j++) {
+		left[j] = lanes_left(o->cols, j * CW_LANES);
+		left[j] = left[j] < 0 ? 0 : left[j];
+		bias[j] = o->bias == NULL ? vf_all(0) :
+		    vf_load_part(o->bias + j * CW_LANES, left[j]);
+	}
+	for (int i = 0; i < rows; i++) {
+		const struct int8_row *row = o->rows + i;
+		const size_t at = (size_t)i * o->ld;
+		vf v[TILE_VECS];
+
+		for (int j = 0; j < TILE_VECS; j++)
+			v[j] = __builtin_convertvector(acc[i][j] -
+			    row->zero * sum[j], vf) * vf_all(row->scale);
+		if (row->outliers > 0)
+			for (int j = 0; j < TILE_VECS; j++)
+				v[j] += outlier_sum(row, o->panel,
+				    j * CW_LANES);
+		for (int j = 0; j < TILE_VECS; j++) {
+			const size_t to = at + (size_t)j * CW_LANES;
+
+			v[j] = activate(act, vf_fma(v[j], scale[j], bias[j]));
+			if (full) {
+				if (o->residual != NULL)
+					v[j] += vf_load(o->residual + to);
+				vf_store(o->y + to, v[j]);
+			} else {
+				if (o->residual != NULL)
+					v[j] += vf_load_part(o->residual + to,
+					    left[j]);
+				vf_store_part(o->y + to, v[j], left[j]);
+			}
+		}
+	}
+}
+
 static void
 int8_finish(int rows, const vi (*acc)[TILE_VECS], const struct int8_out *o)
 {
-	for (int j = 0; j < TILE_VECS; j++) {
-		int at = j * CW_LANES, n = lanes_left(o->cols, at);
-		vf bias = vf_all(0), scale = vf_load(o->panel->scale + at);
-		vi sum;
-
-		if (n <= 0)
-			break;
-		if (o->bias != NULL)
-			bias = vf_load_part(o->bias + at, n);
-		memcpy(&sum, o->panel->sum + at, sizeof(sum));
-		for (int i = 0; i < rows; i++) {
-			const struct int8_row *row = o->rows + i;
-			float *y = o->y + (size_t)i * o->ld + at;
-			vf v = __builtin_convertvector(acc[i][j] -
-			    row->zero * sum, vf) * vf_all(row->scale);
-
-			if (row->outliers > 0)
-				v += outlier_sum(row, o->panel, at);
-			v = activate(o->act, vf_fma(v, scale, bias));
-			if (o->residual != NULL)
-				v += vf_load_part(o->residual +
-				    (size_t)i * o->ld + at, n);
-			if (n == CW_LANES)
-				vf_store(y, v);
-			else
-				vf_store_part(y, v, n);
-		}
+	switch (o->act) {
+	case CW_ACT_NONE:
+		int8_finish_as(CW_ACT_NONE, rows, acc, o);
+		break;
+	case CW_ACT_QUICK_GELU:
+		int8_finish_as(CW_ACT_QUICK_GELU, rows, acc, o);
+		break;
+	case CW_ACT_GELU:
+		int8_finish_as(CW_ACT_GELU, rows, acc, o);
+		break;
+	case CW_ACT_RELU:
+		int8_finish_as(CW_ACT_RELU, rows, acc, o);
+		break;
 	}
 }
 
@@ -327,8 +361,8 @@ int8_tile(const int rows, int quads, const int32_t *a, const char *ahead,
 	for (int p = 0; p < quads; p++, a += rows, b += 4 * N, ahead += step) {
 		vi w[TILE_VECS];
 
-		__builtin_prefetch(ahead, 0, 2);
-		__builtin_prefetch(ahead + 64, 0, 2);
+		__builtin_prefetch(ahead, 0, 3);
+		__builtin_prefetch(ahead + 64, 0, 3);
 		for (int j = 0; j < TILE_VECS; j++)
 			memcpy(&w[j], b + 4 * j * CW_LANES, sizeof(w[j]));
 		for (int i = 0; i < rows; i++) {
