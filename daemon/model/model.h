@@ -57,6 +57,8 @@ struct cw_model_opts {
 	const char	*kernel;	/* "" : best; else forced, CW_E_CONFIG if
 					   this CPU lacks it */
 	int		 batch;		/* largest B that will be asked for */
+	bool		 shallow_int8;	/* int8 in small models' matrices, too:
+					   for tests */
 };
 
 /*

@@ -28,6 +28,8 @@
 #include "model/model.h"
 #include "model/weights.h"
 
+#define CW_DEEP		256	/* inputs from which 8 bits pay */
+
 struct cw_prepared {
 	const void	*base;		/* mapped read-only, or private */
 	size_t		 bytes;
@@ -41,6 +43,8 @@ struct cw_prepared {
  *		and v are gone in favour of qkv, and of q and kv where only
  *		one row of q is asked for; enc.scale is 1; out, down, patch
  *		and proj keep w and b as they were
+ *	deep	matrices of fewer inputs stay in float under an int8 kernel:
+ *		CW_DEEP
  *	sha256	of the model's weights; "": no file is kept
  *	cache_dir	where the file is kept; "": private memory.  A directory
  *		that can't be written to is no error either
@@ -50,7 +54,7 @@ struct cw_prepared {
  * A ResNet tower is never packed in 8 bits.  CW_E_SYSTEM, CW_E_LIMIT.
  */
 CW_MUST_USE enum cw_status cw_prepare(struct cw_weights *w,
-    enum cw_tower_kind kind, const struct cw_kernel *kernel,
+    enum cw_tower_kind kind, const struct cw_kernel *kernel, int deep,
     const char *sha256, const char *cache_dir, struct cw_arena *scratch,
     struct cw_prepared *out, struct cw_err *err);
 void cw_prepared_close(struct cw_prepared *p);

@@ -57,11 +57,11 @@ class Scan:
         self.verdicts(*how)
         return time.perf_counter() - start
 
-    def pace(self, files, precision, count):
+    def pace(self, files, precision, count, views="center"):
         """Images a second of one worker, from reading the first to scoring
         the last, by the verdicts' own times."""
         got = self.verdicts((files * count)[:count], precision, 1, "--views",
-                            "center", "--explain", "never")
+                            views, "--explain", "never")
         ends = [datetime.fromisoformat(v[k].replace("Z", "+00:00"))
                 for v in got for k in ("received_at", "scored_at")]
         return count / (max(ends) - min(ends)).total_seconds()
@@ -105,8 +105,7 @@ class Section:
 
     def show(self, name, cosine):
         mine = {p: median(self.got[p]) for p in ("fp32", "int8")}
-        alone = [("fp32", self.files), ("int8", self.files)]
-        for p, _ in alone:
+        for p in ("fp32", "int8"):
             self.table.row(f"clipward scan {p}, centre view",
                            f"{mine[p]:.2f}", cosine=cosine[p])
             for label, engine in PEERS if p == "fp32" else PEERS[:1]:
@@ -153,7 +152,7 @@ def rows(table, ours, home, work, missing, rounds):
                 table.row("cosine of scaled decoding, fp32",
                           f"{cosine[name]['fp32']:.6f}",
                           want=(">=", 0.999, ""), got=cosine[name]["fp32"])
-                usual = scan.rate(paths, "fp32", cores, SHORT)
-                table.row("clipward scan fp32 as it comes (3 views each)",
+                usual = scan.pace(paths, "fp32", SHORT, "auto")
+                table.row("clipward scan fp32, views: auto (3 views each)",
                           f"{usual:.2f}")
         peers.stop()

@@ -387,7 +387,7 @@ off_by(const float *got, const float *want, size_t n)
 static void
 int8_agrees(struct bench *b)
 {
-	const struct cw_model_opts opts = { .int8 = true,
+	const struct cw_model_opts opts = { .int8 = true, .shallow_int8 = true,
 		.sha256 = "", .cache_dir = "", .kernel = "", .batch = 8 };
 	const size_t P = (size_t)b->i->image.tokens - 1;
 	const size_t E = (size_t)b->i->E;

@@ -113,7 +113,7 @@ prepare(struct cw_weights *w, const struct cw_kernel *k, const char *sha,
 	struct cw_prepared p;
 	struct cw_err err = { "" };
 
-	if (cw_prepare(w, CW_TOWER_VIT, k, sha, where, arena, &p, &err) !=
+	if (cw_prepare(w, CW_TOWER_VIT, k, 0, sha, where, arena, &p, &err) !=
 	    CW_OK)
 		fail_msg("%s", err.text);
 	return p;
@@ -259,6 +259,35 @@ test_prepared_blocks_do_what_their_parts_did(void **state)
 	}
 }
 
+static void
+test_shallow_matrices_stay_in_float(void **state)
+{
+	struct cw_weights was = weights(64);
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++) {
+		struct cw_weights is = copy_of(&was);
+		const struct cw_block_weights *b = &is.vit.enc.block[0];
+		struct cw_prepared p;
+		struct cw_err err = { "" };
+
+		if (!k->supported())
+			continue;
+		/* q, k, v, out and up have 64 inputs, down has HIDDEN. */
+		if (cw_prepare(&is, CW_TOWER_VIT, k, HIDDEN, "", "", arena,
+		    &p, &err) != CW_OK)
+			fail_msg("%s", err.text);
+		assert_false(b->qkv.kernel->int8);
+		assert_false(b->out.kernel->int8);
+		assert_false(b->up.kernel->int8);
+		assert_ptr_equal(b->down.kernel, k);
+		check_block(&was.vit.enc.block[0], b, 64,
+		    k->int8 ? 0.25f : 1e-4f);
+		cw_prepared_close(&p);
+	}
+}
+
 /* ---- the file ---- */
 
 static void
@@ -376,8 +405,8 @@ test_processes_that_start_together_leave_one_file(void **state)
 			struct cw_prepared p;
 			struct cw_err err;
 
-			_exit(cw_prepare(&w, CW_TOWER_VIT, k, SHA, dir, arena,
-			    &p, &err) == CW_OK && p.cached ? 0 : 1);
+			_exit(cw_prepare(&w, CW_TOWER_VIT, k, 0, SHA, dir,
+			    arena, &p, &err) == CW_OK && p.cached ? 0 : 1);
 		}
 	}
 	for (int i = 0; i < PROCESSES; i++) {
@@ -394,6 +423,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_prepared_blocks_do_what_their_parts_did),
+		TEST(test_shallow_matrices_stay_in_float),
 		TEST(test_the_file_is_made_once_and_used_again),
 		TEST(test_a_damaged_file_is_made_anew),
 		TEST(test_no_place_for_the_file_is_no_error),

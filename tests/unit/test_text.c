@@ -294,7 +294,7 @@ test_texts_in_8_bits_are_as_each_alone(void **state)
 	(void)state;
 	bench_open(&b, "tests/golden/vit");
 	cw_model_close(&b.m);
-	o.int8 = true;
+	o.int8 = o.shallow_int8 = true;
 	must(cw_model_open("tests/golden/vit", &o, &b.m, &err), &err);
 	b.i = cw_model_info(b.m);
 	many_agree(&b);
