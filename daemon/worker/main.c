@@ -168,8 +168,9 @@ answer_policy(struct cw_worker *w, const struct cw_frame *f,
 		w->bank = fresh;
 	} else
 		done = (struct cw_policy_done){ .message = why.text };
-	/* A thousand texts at once took more than any batch of images will. */
-	cw_arena_reset(w->scratch, 0);
+	/* A thousand texts at once took more than any batch of images will;
+	 * without texts to encode, the next batch finds its pages in place. */
+	cw_arena_reset(w->scratch, done.nrows > 0 ? 0 : CW_KEEP_ALL);
 	cw_pack_init(&pack, w->batch, 4096);
 	cw_policy_done_pack(&done, &pack);
 	return cw_channel_send(w->fd, CW_F_POLICY_DONE, f->id, &pack, err);

@@ -4,7 +4,7 @@ import threading
 from daemon import *  # noqa: F403
 
 check = Checks()
-SECONDS = 60 if LONG else 3
+SECONDS = int(os.environ.get("SECONDS", 60 if LONG else 3))
 POLICY = TMP + "/policies/one.yaml"
 TEXT = """schema: clipward.policy/1
 id: one
@@ -90,18 +90,31 @@ def load(seconds, hup):
     return sorted(times), wrong, len(sent), used, hups
 
 
-calm, wrong, lost, _, _ = load(10 if LONG else 1.5, False)
-check("in peace: as it must be", not wrong and not lost, (wrong[:1], lost))
-times, wrong, lost, used, hups = load(SECONDS, True)
-check("no verdict mixes two sets", not wrong, wrong[:1])
+# Peace and storm by turns, so that whatever else the machine does meanwhile
+# falls on both.
+calm, stormy, mixed, lost, used, hups = [], [], [], 0, set(), 0
+for _ in range(12 if LONG else 3):
+    took, wrong, left, _, _ = load(SECONDS / 30 if LONG else 0.7, False)
+    calm += took
+    mixed += wrong
+    lost += left
+    took, wrong, left, sets, sent_hups = load(SECONDS / (12 if LONG else 3),
+                                              True)
+    stormy += took
+    mixed += wrong
+    lost += left
+    used |= sets
+    hups += sent_hups
+check("no verdict mixes two sets", not mixed, mixed[:1])
 check("none is lost", lost == 0, lost)
 check("both sets were used", used == {0, 1}, used)
-p = [t[int(len(t) * 0.99)] for t in (calm, times)]
-check("p99 stays", p[1] < p[0] * 1.2 + 0.1, p)
+p = [sorted(t)[int(len(t) * 0.99)] for t in (calm, stormy)]
+check("p99 stays", p[1] < p[0] * 1.2 + (0.005 if LONG else 0.1), p)
 s = d.status()
 figure("%d SIGHUPs (%d reloads), %d verdicts: 0 lost, 0 mixed; p99 %.0f ms, "
-       "in peace %.0f ms" % (hups, s["counters"]["reloads"], len(times),
-                             p[1] * 1e3, p[0] * 1e3))
+       "in peace %.0f ms: %+.0f%% (bound +20%%)" % (
+           hups, s["counters"]["reloads"], len(stormy), p[1] * 1e3,
+           p[0] * 1e3, 100 * (p[1] / p[0] - 1)))
 check("the daemon ends well", d.kill(signal.SIGTERM) == 0)
 d.stop()
 check.done()
