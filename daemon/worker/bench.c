@@ -157,6 +157,7 @@ report(struct cw_worker *w, const struct cw_bench_msg *m, int batch,
 {
 	const double encode_ms = median_ms(ts->encode, ts->n);
 	const double one_ms = encode_ms / batch;
+	const double cpu_ms = median_ms(ts->plain, ts->n);
 	const char *explain = "";
 
 	if (m->explain) {
@@ -170,9 +171,9 @@ report(struct cw_worker *w, const struct cw_bench_msg *m, int batch,
 		    keep, map, 100 * (keep + map) / pass);
 	}
 	return cw_arena_printf(w->batch, "{\"images_per_s\":%.2f,"
-	    "\"ms\":{\"encode\":%.3f},\"precision\":\"%s\","
+	    "\"ms\":{\"encode\":%.3f,\"cpu\":%.3f},\"precision\":\"%s\","
 	    "\"kernel\":\"%s\",\"batch\":%d,\"threads\":%u,"
-	    "\"rounds\":%u%s}", 1e3 / one_ms, encode_ms, w->info->precision,
+	    "\"rounds\":%u%s}", 1e3 / one_ms, encode_ms, cpu_ms, w->info->precision,
 	    w->info->kernel, batch, w->init.threads, ts->n, explain);
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 import accuracy
 import footprint
 import verdicts
-from engines import CORES, Clipward, Peers
+from engines import CORES, CPU_CLOCK, Clipward, Peers
 from table import Table
 
 ROUNDS = int(os.environ.get("CW_BENCH_ROUNDS", "3"))
@@ -152,7 +152,7 @@ def main():
         encoding = Encoding(table, ours, work, missing)
         if wanted("1") or wanted("2"):
             encoding.one_thread()
-        if wanted("3"):
+        if wanted("3") and not CPU_CLOCK:
             encoding.whole_machine()
     if wanted("2") or wanted("accuracy"):
         accuracy.rows(table, program, home)

@@ -2,7 +2,8 @@
 from xml.sax.saxutils import escape
 
 W, H, LEFT, BOTTOM, TOP, RIGHT = 460, 270, 52, 46, 34, 84
-COLOURS = {"fp32": "#2458a6", "int8": "#c2571a"}
+COLOURS = {"fp32": "#2458a6", "int8": "#c2571a", "worker": "#2458a6",
+           "command": "#7a7a7a"}
 
 
 class Panel:

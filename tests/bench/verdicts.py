@@ -5,6 +5,7 @@ scans of different length are timed, and the figure is the pictures between
 them over the seconds between them.
 """
 import os
+import resource
 import time
 from datetime import datetime
 from statistics import median
@@ -12,7 +13,7 @@ from statistics import median
 import numpy as np
 
 import pictures
-from engines import CORES, Peers
+from engines import CORES, CPU_CLOCK, Peers
 
 WANT = {"12 MP": 3, "2 MP": 2, "640x480": 1.5}
 SHORT = 8                       # pictures of the shorter scan, a worker
@@ -38,6 +39,14 @@ categories:
 """
 
 
+def clock():
+    """Seconds that pass, or that our commands have computed."""
+    if not CPU_CLOCK:
+        return time.perf_counter()
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
 class Scan:
     def __init__(self, ours, policies):
         self.ours, self.policies = ours, policies
@@ -53,18 +62,21 @@ class Scan:
         return got
 
     def seconds(self, *how):
-        start = time.perf_counter()
+        start = clock()
         self.verdicts(*how)
-        return time.perf_counter() - start
+        return clock() - start
 
-    def pace(self, files, precision, count, views="center"):
-        """Images a second of one worker, from reading the first to scoring
-        the last, by the verdicts' own times."""
+    def paces(self, files, precision, count, views="center"):
+        """Images a second with one worker, from reading the first to scoring
+        the last, by the verdicts' own times; and of the worker alone, without
+        what the command does: reading, and writing the verdicts."""
         got = self.verdicts((files * count)[:count], precision, 1, "--views",
                             views, "--explain", "never")
         ends = [datetime.fromisoformat(v[k].replace("Z", "+00:00"))
                 for v in got for k in ("received_at", "scored_at")]
-        return count / (max(ends) - min(ends)).total_seconds()
+        busy = sum(v["timing_ms"][k] for v in got for k in
+                   ("decode", "preprocess", "encode", "score")) / 1000
+        return count / (max(ends) - min(ends)).total_seconds(), count / busy
 
     def rate(self, files, precision, workers, longer, *more):
         """Images a second beyond a scan of SHORT for each worker."""
@@ -137,7 +149,7 @@ def rows(table, ours, home, work, missing, rounds):
         f.write(POLICY)
     scan = Scan(ours, policies)
     cosine = {n: angles(ours, f) for n, f in files.items()}
-    for cores in sorted({1, len(CORES)}):
+    for cores in [1] if CPU_CLOCK else sorted({1, len(CORES)}):
         peers = Peers([e for _, e in PEERS], work, cores, missing)
         for name, paths in files.items():
             bytes_ = sum(os.path.getsize(p) for p in paths) / len(paths)
@@ -152,7 +164,7 @@ def rows(table, ours, home, work, missing, rounds):
                 table.row("cosine of scaled decoding, fp32",
                           f"{cosine[name]['fp32']:.6f}",
                           want=(">=", 0.999, ""), got=cosine[name]["fp32"])
-                usual = scan.pace(paths, "fp32", SHORT, "auto")
+                usual = scan.paces(paths, "fp32", SHORT, "auto")[0]
                 table.row("clipward scan fp32, views: auto (3 views each)",
                           f"{usual:.2f}")
         peers.stop()
