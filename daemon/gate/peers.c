@@ -157,6 +157,20 @@ may_fly(const struct cw_peers *p, uint32_t slot, uint64_t bytes)
 	return flying <= 0 || flying + (int64_t)bytes <= FLIGHT_BYTES;
 }
 
+/* One part, copied: from p, or where that is NULL from what is held. */
+static void
+add_part(struct cw_peers *p, const void *from, size_t n)
+{
+	void *to = cw_socket_part(p->sock, n);
+
+	if (to == NULL)
+		return;		/* which cw_socket_post will say */
+	if (from == NULL)
+		cw_held_read(p->held, to, n);
+	else if (n > 0)
+		memcpy(to, from, n);
+}
+
 /* parts NULL: they are read from what is held. */
 static enum cw_status
 send_letter(struct cw_peers *p, const struct cw_route *r,
@@ -169,29 +183,19 @@ send_letter(struct cw_peers *p, const struct cw_route *r,
 
 	if (!is_there(p, r))
 		return CW_E_NOT_FOUND;
-	st = cw_socket_begin(p->sock, r->identity, r->nidentity);
-	if (st != CW_OK)
-		return st;
-	if (l->delimiter) {
-		(void)cw_socket_part(p->sock, 0);
-		cw_socket_put(p->sock, true);
-	}
+	if (l->delimiter)
+		add_part(p, "", 0);
 	p->seats[slot].sent += bytes;
 	cw_socket_mark(p->sock, CW_WIRE_VERSION, has_flown,
 	    (void *)(uintptr_t)(bytes << 16 | slot));
-	memcpy(cw_socket_part(p->sock, strlen(name)), name, strlen(name));
-	cw_socket_put(p->sock, true);
-	for (uint32_t i = 0; i < l->nparts; i++) {
-		void *to = cw_socket_part(p->sock, l->len[i]);
-
-		if (parts == NULL)
-			cw_held_read(p->held, to, l->len[i]);
-		else if (l->len[i] > 0)
-			memcpy(to, parts[i].p, l->len[i]);
-		cw_socket_put(p->sock, i + 1 < l->nparts);
-	}
-	p->stats->replies++;
-	return CW_OK;
+	add_part(p, name, strlen(name));
+	for (uint32_t i = 0; i < l->nparts; i++)
+		add_part(p, parts == NULL ? NULL :
+		    parts[i].p != NULL ? parts[i].p : "", l->len[i]);
+	st = cw_socket_post(p->sock, r->identity, r->nidentity);
+	if (st == CW_OK)
+		p->stats->replies++;
+	return st;
 }
 
 /* ---- what waits ---- */
@@ -270,10 +274,10 @@ cw_peers_answer(struct cw_peers *p, struct cw_route *r, enum cw_answer what,
 		st = send_letter(p, r, &l, all);
 	if (st == CW_E_BUSY)
 		hold(p, slot, &l, all);
-	if (st != CW_E_NOT_FOUND)
-		return;
-	p->stats->dropped_replies++;
-	cw_routes_forget(p->routes, r);
+	else if (st != CW_OK)
+		p->stats->dropped_replies++;
+	if (st == CW_E_NOT_FOUND)
+		cw_routes_forget(p->routes, r);
 }
 
 static void

@@ -38,7 +38,9 @@ struct cw_socket {
 	uint32_t	 magic;
 	void		*zmq;
 	void		*monitor;	/* or NULL */
-	zmq_msg_t	 part;		/* being made */
+	zmq_msg_t	 part[CW_OUTPUT_PARTS];	/* of a message being made */
+	size_t		 nparts;
+	bool		 unmade;	/* one of them could not be */
 };
 
 _Static_assert(sizeof(zmq_msg_t) <= 64 && _Alignof(zmq_msg_t) <= 8,
@@ -345,43 +347,57 @@ cw_socket_send(struct cw_socket *s, const struct cw_bytes *parts, size_t n)
 	return CW_OK;
 }
 
-enum cw_status
-cw_socket_begin(struct cw_socket *s, const void *identity, size_t n)
-{
-	CW_CHECK_OBJ(s, SOCKET_MAGIC);
-	while (zmq_send(s->zmq, identity, n, ZMQ_DONTWAIT | ZMQ_SNDMORE) == -1)
-		if (errno != EINTR)
-			return errno == EAGAIN ? CW_E_BUSY : CW_E_NOT_FOUND;
-	return CW_OK;
-}
-
 void *
 cw_socket_part(struct cw_socket *s, size_t n)
 {
-	CW_CHECK(zmq_msg_init_size(&s->part, n) == 0);
-	return zmq_msg_data(&s->part);
-}
+	zmq_msg_t *m = &s->part[s->nparts];
 
-void
-cw_socket_put(struct cw_socket *s, bool more)
-{
-	const int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
-
-	/* It goes where the first one went, or nowhere if that has gone. */
-	while (zmq_msg_send(&s->part, s->zmq, flags) == -1)
-		if (errno != EINTR) {
-			zmq_msg_close(&s->part);
-			return;
-		}
+	CW_CHECK_OBJ(s, SOCKET_MAGIC);
+	CW_CHECK(s->nparts < CW_OUTPUT_PARTS);
+	if (zmq_msg_init_size(m, n) == -1) {
+		s->unmade = true;
+		return NULL;
+	}
+	s->nparts++;
+	return zmq_msg_data(m);
 }
 
 void
 cw_socket_mark(struct cw_socket *s, const char *text, cw_socket_done *done,
     void *hint)
 {
-	CW_CHECK(zmq_msg_init_data(&s->part, (void *)text, strlen(text), done,
-	    hint) == 0);
-	cw_socket_put(s, true);
+	CW_CHECK(s->nparts < CW_OUTPUT_PARTS);
+	if (zmq_msg_init_data(&s->part[s->nparts], (void *)(uintptr_t)text,
+	    strlen(text), done, hint) == 0)
+		s->nparts++;
+	else {
+		s->unmade = true;
+		done((void *)(uintptr_t)text, hint);
+	}
+}
+
+enum cw_status
+cw_socket_post(struct cw_socket *s, const void *identity, size_t n)
+{
+	enum cw_status st = s->unmade ? CW_E_LIMIT : CW_OK;
+
+	while (st == CW_OK && zmq_send(s->zmq, identity, n,
+	    ZMQ_DONTWAIT | ZMQ_SNDMORE) == -1)
+		if (errno != EINTR)
+			st = errno == EAGAIN ? CW_E_BUSY : CW_E_NOT_FOUND;
+	for (size_t i = 0; i < s->nparts; i++) {
+		const int flags = ZMQ_DONTWAIT |
+		    (i + 1 < s->nparts ? ZMQ_SNDMORE : 0);
+
+		/* A later part goes where the first one went, or nowhere. */
+		while (st == CW_OK && zmq_msg_send(&s->part[i], s->zmq,
+		    flags) == -1 && errno == EINTR)
+			;
+		zmq_msg_close(&s->part[i]);
+	}
+	s->nparts = 0;
+	s->unmade = false;
+	return st;
 }
 
 enum cw_status

@@ -112,19 +112,20 @@ CW_MUST_USE enum cw_status cw_socket_send(struct cw_socket *s,
     const struct cw_bytes *parts, size_t n);
 
 /*
- * A ROUTER's message in pieces.  begin names the peer, as cw_socket_send does;
- * when it is CW_OK the parts follow, each made by cw_socket_part (room for n
- * bytes, to be filled) and sent by cw_socket_put, the last with more false.
- * cw_socket_mark is a part of constant text; done is called, in a thread of
- * the library, once it has left the peer's queue or the peer has gone.
+ * A ROUTER's message made part by part, CW_OUTPUT_PARTS at most: cw_socket_part
+ * gives room for n bytes, to be filled, or NULL when there is no memory;
+ * cw_socket_mark adds a part of constant text.  cw_socket_post sends them to a
+ * peer, or none: CW_E_LIMIT when one could not be made, else as cw_socket_send.
+ * done is called once the marked part has left the peer's queue, was not sent
+ * or can't be any more; in a thread of the library.
  */
-CW_MUST_USE enum cw_status cw_socket_begin(struct cw_socket *s,
-    const void *identity, size_t n);
+#define CW_OUTPUT_PARTS	16u
 void *cw_socket_part(struct cw_socket *s, size_t n);
-void cw_socket_put(struct cw_socket *s, bool more);
 typedef void cw_socket_done(void *text, void *hint);
 void cw_socket_mark(struct cw_socket *s, const char *text,
     cw_socket_done *done, void *hint);
+CW_MUST_USE enum cw_status cw_socket_post(struct cw_socket *s,
+    const void *identity, size_t n);
 
 /* Wait for any item, timeout_ms at most.  Interruption counts as time-out. */
 CW_MUST_USE enum cw_status cw_sockets_wait(struct cw_wait *items, size_t n,
