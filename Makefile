@@ -97,14 +97,16 @@ REPLAYS	  = $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libunit.a
 	$(LINK) -rdynamic $(ALL_L)
 
-check: deps-test all lint unit replay e2e	## everything a pull request must pass
+check: deps-test all lint unit replay e2e faults	## everything a pull request must pass
 	@tests/run.sh total
 unit: all $(TESTS)		## unit and golden tests
 	@tests/run.sh unit $(TESTS)
 replay: $(REPLAYS)		## fuzz harnesses over the corpora kept
 	@REPLAYS='$(REPLAYS)' tests/run.sh replay tests/fuzz/replay.sh
 e2e: all			## the real daemon, driven from outside
-	@tests/run.sh e2e $(sort $(wildcard tests/e2e/[0-9]*.sh tests/faults/[0-9]*.sh))
+	@tests/run.sh e2e $(sort $(wildcard tests/e2e/[0-9]*.sh))
+faults: all			## what must survive, in the short form
+	@JOBS=2 tests/run.sh faults $(sort $(wildcard tests/faults/[0-9]*.sh))
 lint:				## layers, docs, cppcheck, shellcheck, mandoc, -Werror
 	@tests/lint/lint.sh
 format:				## clang-format over daemon, plugins and tests
@@ -128,7 +130,7 @@ localise: all			## does the map point at the object? MODEL=DIR
 	@python3 tests/bench/localise.py $(if $(MODEL),--model $(MODEL))
 soak: all			## memory under full load; MODEL=DIR SECONDS_=600
 	@tests/faults/soak.sh
-torture: all			## the long form of every fault test
+torture: all $(B)/tests/unit/test_spool	## the long form of every fault test
 	@tests/faults/torture.sh
 fuzz:				## clang libFuzzer; TIME=60 seconds a target
 	@tests/fuzz/fuzz.sh
@@ -153,6 +155,6 @@ help:				## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*##[[:space:]]*/  \1	/p' Makefile | expand -t 14
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all check unit replay e2e lint format demo pictures run bench bench-growth bench-kernels localise soak torture fuzz deps \
+.PHONY: all check unit replay e2e faults lint format demo pictures run bench bench-growth bench-kernels localise soak torture fuzz deps \
 	deps-check deps-test install uninstall dist clean help print-libs
 .SECONDARY:

@@ -1,5 +1,6 @@
 #!/bin/sh
 # run.sh GROUP TEST... - run the tests of a group, a line each, and count.
+#                        JOBS=n: so many beside each other.
 # run.sh total         - the sum of the groups since the last total.
 #
 # A unit test is a cmocka program; a script prints `ok NAME`, `not ok NAME: why`
@@ -21,23 +22,50 @@ fi
 group=$1
 shift
 passed=0 failed=0 skipped=0 bad=0
-out=$(mktemp)
-trap 'rm -f "$out"' EXIT
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+began=$(date +%s)
 
+# one NUMBER TEST - its output and its exit code to files
+one() {
+	CMOCKA_MESSAGE_OUTPUT=stdout ${TIMEOUT:-timeout -k 10 300} "$2" \
+	    >"$dir/$1" 2>&1
+	echo $? >"$dir/$1.rc"
+}
+# lane K TEST... - every JOBS-th of them, from the K-th on
+lane() {
+	k=$1 i=0
+	shift
+	for t in "$@"; do
+		[ $((i % JOBS)) != "$k" ] || one $i "$t"
+		i=$((i + 1))
+	done
+}
+JOBS=${JOBS:-1}
+if [ "$JOBS" -gt 1 ]; then
+	k=0
+	while [ $k -lt "$JOBS" ]; do
+		lane $k "$@" &
+		k=$((k + 1))
+	done
+	wait
+fi
+
+number=0
 for t in "$@"; do
 	name=$(basename "$t")
+	[ "$JOBS" -gt 1 ] || one $number "$t"
+	out=$dir/$number
+	rc=$(cat "$out.rc")
+	number=$((number + 1))
 	case $t in
 	*.sh)
-		${TIMEOUT:-timeout -k 10 300} "$t" >"$out" 2>&1
-		rc=$?
 		p=$(grep -c '^ok ' "$out")
 		f=$(grep -c '^not ok ' "$out")
 		s=$(grep -c '^skip ' "$out")
-		[ $rc = 77 ] && [ "$s" = 0 ] && s=1
+		[ "$rc" = 77 ] && [ "$s" = 0 ] && s=1
 		;;
 	*)
-		CMOCKA_MESSAGE_OUTPUT=stdout ${TIMEOUT:-timeout -k 10 300} "$t" >"$out" 2>&1
-		rc=$?
 		p=$(grep -c '^\[       OK \]' "$out")
 		f=$(grep -c '^\[  FAILED  \] [^0-9]' "$out")
 		s=$(grep -c '^\[  SKIPPED \] [^0-9]' "$out")
@@ -59,5 +87,6 @@ for t in "$@"; do
 	fi
 done
 echo "$passed $failed $skipped" >>"$tally"
-printf '%s: %d passed, %d failed, %d skipped\n' "$group" $passed $failed $skipped
+printf '%s: %d passed, %d failed, %d skipped in %d s\n' "$group" $passed \
+    $failed $skipped $(($(date +%s) - began))
 exit $bad

@@ -36,6 +36,9 @@ check("the daemon goes on", c.until(lambda: "last" in c.verdicts, 20) and
 check("good jobs between were scored", all(
     c.verdicts.get("good%d" % n, {}).get("decision") in
     ("allow", "review", "block") for n in range(12)))
+figure("%d forbidden calls tried in a worker: %d ended it or failed" % (
+    n + 1, sum(k.startswith("evil-") and v["decision"] == "error"
+               for k, v in c.verdicts.items())))
 bad = validate(c.verdicts.values())
 check("by the schema", not bad, bad[:3])
 check.done()

@@ -42,9 +42,13 @@ def comes_in(timeout=0.8, **kw):
 up = Client(**curve("upload"))
 up.submit(picture(1), id="c1")
 check("a key with submit is served", up.until(lambda: "c1" in up.verdicts))
-check("a stranger's key is not", not comes_in(**curve("late")))
-check("no key is not", not comes_in())
-check("PLAIN is not", not comes_in(plain_username=b"a", plain_password=b"b"))
+strangers = {"an unknown key": comes_in(**curve("late")),
+             "no key": comes_in(),
+             "a wrong server key": comes_in(**dict(
+                 curve("upload"), curve_serverkey=keys["late"][0])),
+             "PLAIN": comes_in(plain_username=b"a", plain_password=b"b")}
+for kind, came in strangers.items():
+    check("%s is not" % kind, not came)
 desk = Client(**curve("desk"))
 desk.submit(picture(2), id="c2")
 desk.until(lambda: desk.answers, 5)
@@ -93,6 +97,12 @@ up.submit(picture(5), id="c3")
 # verdicts of before may still come: only an answer about this one counts
 up.until(lambda: any(h.get("id") == "c3" for _, h in up.answers), 3)
 check("a removed key may no more", "c3" not in up.accepted)
+s = json.loads(subprocess.run(
+    [os.environ["CW_BUILD"] + "/clipward", "--socket", d + "/control.sock",
+     "status", "--json"], capture_output=True).stdout)
+figure("%d kinds of stranger (%s): %d heard (bound 0), %d handshakes refused "
+       "by the key list" % (len(strangers), ", ".join(strangers),
+                            sum(strangers.values()), s["gate"]["auth_refused"]))
 check.done()
 EOT
 "$PYTHON" "$TMP_DIR/curve.py" || FAILED=1

@@ -54,6 +54,8 @@ kept = db.execute("SELECT id, reason, length(payload) > 100 FROM quarantine"
                   " ORDER BY id").fetchall()
 check("their bytes are in quarantine",
       kept == [(n, "unreadable", 1) for n in sorted(bad)], kept)
+figure("2 unreadable rows among %d: set aside after %.1f s, %d others scored" % (
+    len(rest) + 2, took, len(rest)))
 check.done()
 EOT
 same "nothing is left to do" 0 "$(status queue.pending)"

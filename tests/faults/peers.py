@@ -85,11 +85,17 @@ def frame(data, more=False, command=False):
 
 def random_multiparts():
     s = socket(zmq.DEALER, END, linger=3000)
+    answers = 0
     for _ in range(4000 * SCALE):
         s.send_multipart([r.randbytes(r.choice([0, 1, 3, 4, 60, 2000]))
                           for _ in range(r.randrange(1, 9))])
         while s.poll(0):
             s.recv_multipart()
+            answers += 1
+    # each is answered: so all have arrived
+    while answers < 4000 * SCALE and s.poll(3000):
+        s.recv_multipart()
+        answers += 1
     s.close()
 
 
