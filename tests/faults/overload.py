@@ -15,6 +15,8 @@ d = Daemon().start()
 END = d.status()["endpoints"]["submit"]
 pool = [picture(i, (224, 224), "JPEG") for i in range(16)]
 serial = itertools.count()
+HEADER = '{"id":"%s","explain":"never"}'
+ID = re.compile(rb'"id":"([^"]*)"')
 
 
 def image():
@@ -74,7 +76,8 @@ class Flood(threading.Thread):
             while self.sent < (now - began) * self.rate:
                 ident, data = image()
                 self.sent_at[ident] = time.monotonic()
-                c.submit(data, id=ident, explain="never")
+                c.sock.send_multipart([b"CW1", b"SUBMIT", (HEADER % ident).encode(),
+                                       data])
                 self.sent += 1
             self.take(c, 0.002)
         end = time.monotonic() + 20
@@ -84,36 +87,44 @@ class Flood(threading.Thread):
         c.sock.close()
 
     def take(self, c, wait):
-        a = c.poll(wait)
-        while a:
-            verb, h = a
-            now = time.monotonic()
+        """Every answer there is.  Only ids are read: what this costs, the
+        daemon on the same machine does not have."""
+        wait *= 1000
+        while c.sock.poll(wait):
+            wait = 0
+            verb, header = c.sock.recv_multipart()[1:3]
+            verb = verb.decode()
+            ident = ID.search(header)[1].decode()
             self.n[verb if verb in self.n else "other"] += 1
-            sent = self.sent_at.pop(h.get("id"), None)
+            sent = self.sent_at.pop(ident, None)
             if verb == "BUSY" and sent:
-                self.busy_ms.append((now - sent) * 1e3)
+                self.busy_ms.append((time.monotonic() - sent) * 1e3)
             if verb == "ACCEPTED":
-                self.promised.add(h["id"])
+                self.promised.add(ident)
             if verb == "VERDICT":
-                self.promised.discard(h["id"])
-            c.answers.clear()
-            c.verdicts.clear()
-            c.parts.clear()
-            a = c.poll(0)
+                self.promised.discard(ident)
 
 
-top = at_most(15 if LONG else 2)
-pids = {"supervisor": d.proc.pid, "gate": d.children("gate")[0]}
-kb = {n: memory_kb(p) for n, p in pids.items()}
-floods = [Flood(top * 1.5, SECONDS) for _ in range(2)]
-before, began = done(), time.monotonic()
-for f in floods:
-    f.start()
-time.sleep(SECONDS)
-rate = (done() - before) / (time.monotonic() - began)
-grown = {n: (memory_kb(p) - kb[n]) / 1024 for n, p in pids.items()}
-for f in floods:
-    f.join()
+# By turns, so that whatever else the machine does meanwhile falls on both.
+ROUNDS = 6 if LONG else 1
+tops, rates, floods, kb = [], [], [], None
+grown = {}
+for _ in range(ROUNDS):
+    tops.append(at_most(4 if LONG else 2))
+    pids = {"supervisor": d.proc.pid, "gate": d.children("gate")[0]}
+    kb = kb or {n: memory_kb(p) for n, p in pids.items()}
+    flood = [Flood(tops[-1] * 1.5, SECONDS / ROUNDS) for _ in range(2)]
+    before, began = done(), time.monotonic()
+    for f in flood:
+        f.start()
+    time.sleep(SECONDS / ROUNDS)
+    rates.append((done() - before) / (time.monotonic() - began))
+    for n, p in pids.items():
+        grown[n] = max(grown.get(n, 0), (memory_kb(p) - kb[n]) / 1024)
+    for f in flood:
+        f.join()
+    floods += flood
+top, rate = sum(tops) / ROUNDS, sum(rates) / ROUNDS
 busy = sorted(ms for f in floods for ms in f.busy_ms)
 n = {k: sum(f.n[k] for f in floods) for k in floods[0].n}
 lost = sum(len(f.promised) for f in floods)
@@ -126,8 +137,8 @@ check("what is accepted is answered", lost == 0, lost)
 p = {k: busy[int(len(busy) * k)] if busy else -1 for k in (0.5, 0.99)}
 check("BUSY comes soon", 0 <= p[0.5] < 50, p)
 check("memory stays", all(g < 128 for g in grown.values()), grown)
-figure("offered %.0f/s of %.0f/s possible: %.0f%% of top throughput, BUSY "
-       "p50 %.1f ms p99 %.1f ms, memory %s" % (
+figure("offered %.0f/s of %.0f/s possible: %.0f%% of top throughput (bound "
+       "95), BUSY p50 %.1f ms p99 %.1f ms (bound 50), memory %s" % (
            sum(f.sent for f in floods) / SECONDS, top, 100 * rate / top,
            p[0.5], p[0.99], ", ".join("%s %+.0f MB" % g
                                       for g in grown.items())))
