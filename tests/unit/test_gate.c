@@ -465,6 +465,28 @@ test_who_can_reach_an_endpoint(void **state)
 			fail_msg("%s", cases[i].endpoint);
 }
 
+static void
+test_names_become_addresses_before_the_sandbox(void **state)
+{
+	static const struct { const char *endpoint, *want; } cases[] = {
+		{ "tcp://127.0.0.1:5771", "tcp://127.0.0.1:5771" },
+		{ "tcp://[::1]:5771", "tcp://[::1]:5771" },
+		{ "ipc:///run/x.sock", "ipc:///run/x.sock" },
+	};
+	struct cw_err err = { "" };
+	const char *out;
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(cases); i++) {
+		assert_int_equal(cw_endpoint_numeric(cases[i].endpoint, arena,
+		    &out, &err), CW_OK);
+		assert_string_equal(out, cases[i].want);
+	}
+	assert_int_equal(cw_endpoint_numeric("tcp://no such host:1", arena,
+	    &out, &err), CW_E_CONFIG);
+	assert_non_null(strstr(err.text, "tcp://no such host:1: "));
+}
+
 /* ---- the sandbox ---- */
 
 static long
@@ -615,6 +637,9 @@ main(void)
 		cmocka_unit_test(test_a_fifo_gives_back_what_was_put),
 		cmocka_unit_test(test_frames_cross_an_uplink_in_pieces),
 		cmocka_unit_test(test_who_can_reach_an_endpoint),
+		cmocka_unit_test_setup_teardown(
+		    test_names_become_addresses_before_the_sandbox,
+		    open_arena, close_arena),
 		cmocka_unit_test(test_the_sandbox_shuts_every_door),
 	};
 

@@ -582,6 +582,53 @@ store_verdict(struct fixture *f, const char *id, int64_t scored_us)
 }
 
 static void
+test_what_a_job_went_through_is_kept_beside_it(void **state)
+{
+	struct fixture *f = *state;
+	struct cw_stored v = { .id = "job-1", .decision = "error",
+		.policy = "error", .json = "{}", .sha256 = "",
+		.policies_hash = "h", .cache_key = "", .owner = "" };
+	int64_t seq, n;
+
+	must(f, put(f, "job-1", 10, &seq));
+	must(f, cw_spool_note_attempt(f->sp, seq, 1, 2, &f->err));
+	must(f, cw_spool_quarantine(f->sp, seq, "died twice", 5, &f->err));
+	must(f, cw_spool_commit(f->sp, &f->err));
+	must(f, cw_db_int(f->sp->db, "SELECT 10 * attempt + blame FROM jobs",
+	    &n, &f->err));
+	assert_int_equal(n, 12);
+	must(f, cw_db_int(f->sp->db, "SELECT count(*) FROM quarantine WHERE"
+	    " reason = 'died twice'", &n, &f->err));
+	assert_int_equal(n, 1);
+	assert_int_equal(cw_spool_has_verdict(f->sp, "job-1", &f->err),
+	    CW_E_NOT_FOUND);
+	must(f, cw_spool_put_verdict(f->sp, &v, seq, &f->err));
+	must(f, cw_spool_commit(f->sp, &f->err));
+	must(f, cw_spool_has_verdict(f->sp, "job-1", &f->err));
+}
+
+static void
+test_a_sink_that_is_no_more_is_owed_nothing(void **state)
+{
+	static const char *const named[] = { "jsonl" };
+	struct fixture *f = *state;
+	struct cw_outbox_item items[2];
+	size_t n;
+
+	store_verdict(f, "job-1", 10);
+	must(f, cw_spool_outbox_put(f->sp, "jsonl", "job-1", &f->err));
+	must(f, cw_spool_outbox_put(f->sp, "gone", "job-1", &f->err));
+	must(f, cw_spool_outbox_keep(f->sp, named, 1, &f->err));
+	must(f, cw_spool_commit(f->sp, &f->err));
+	must(f, cw_spool_outbox_get(f->sp, "gone", 0, f->a, items, 2, &n,
+	    &f->err));
+	assert_int_equal(n, 0);
+	must(f, cw_spool_outbox_get(f->sp, "jsonl", 0, f->a, items, 2, &n,
+	    &f->err));
+	assert_int_equal(n, 1);
+}
+
+static void
 test_retention_spares_what_a_sink_has_not_confirmed(void **state)
 {
 	struct fixture *f = *state;
@@ -668,6 +715,8 @@ main(void)
 		SPOOL_TEST(test_the_same_id_twice_undoes_the_whole_turn),
 		SPOOL_TEST(test_while_sick_a_turn_that_writes_does_not_succeed),
 		SPOOL_TEST(test_a_verdict_takes_its_jobs_place),
+		SPOOL_TEST(test_what_a_job_went_through_is_kept_beside_it),
+		SPOOL_TEST(test_a_sink_that_is_no_more_is_owed_nothing),
 		SPOOL_TEST(test_a_second_daemon_is_refused),
 		SPOOL_TEST(test_another_version_is_refused_and_left_alone),
 		SPOOL_TEST(test_a_spool_of_version_1_goes_on),
