@@ -53,6 +53,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct cw_request request;
 		struct cw_reply reply;
 		struct cw_publish publish;
+		struct cw_gate_stats stats;
+		struct cw_bench_msg bench;
 	} out;
 	static struct cw_arena *a;
 	struct cw_unpack r;
@@ -63,7 +65,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (a == NULL && cw_arena_open(32 << 20, &a, NULL) != CW_OK)
 		abort();
 	cw_unpack_init(&r, data + 1, size - 1);
-	switch (data[0] % 14) {
+	switch (data[0] >= 254 ? data[0] - 240 : data[0] % 14) {
 	case 0: (void)!cw_policy_set_unpack(&r, a, &out.set, &err); break;
 	case 1: (void)!cw_job_unpack(&r, a, &out.job, &err); break;
 	case 2: (void)!cw_result_unpack(&r, small_set(a), a, &out.result,
@@ -81,6 +83,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 11: (void)!cw_request_unpack(&r, a, &out.request, &err); break;
 	case 12: (void)!cw_reply_unpack(&r, a, &out.reply, &err); break;
 	case 13: (void)!cw_publish_unpack(&r, a, &out.publish, &err); break;
+	case 14: (void)!cw_gate_stats_unpack(&r, &out.stats, &err); break;
+	case 15: (void)!cw_bench_msg_unpack(&r, &out.bench, &err); break;
 	}
 	cw_arena_reset(a, 1 << 20);
 	return 0;
