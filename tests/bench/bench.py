@@ -61,20 +61,23 @@ class Encoding:
         counts = sorted({1, threads})
         peers = Peers([e for _, e in PEERS], self.work, threads, self.missing)
         got, said = {}, {}
+
+        def add(who, batch, rate):
+            got.setdefault((who, batch), []).append(rate)
+            print(f"  {who}, batch {batch}: {rate:.2f}", file=sys.stderr,
+                  flush=True)
+
         for _ in range(ROUNDS):
             for batch in BATCHES:
                 for precision in ("fp32", "int8"):
                     for n in counts:
-                        rate, kernel = self.ours.encode(precision, batch,
-                                                        SECONDS, n)
-                        self.kernel[precision] = kernel
-                        got.setdefault(((precision, n), batch),
-                                       []).append(rate)
+                        rate, self.kernel[precision] = self.ours.encode(
+                            precision, batch, SECONDS, n)
+                        add((precision, n), batch, rate)
                 for _, engine in PEERS:
                     a = peers.ask(engine, batch, SECONDS)
                     if a is not None:
-                        got.setdefault((engine, batch),
-                                       []).append(a["images_per_s"])
+                        add(engine, batch, a["images_per_s"])
                         said[engine] = a
         peers.stop()
         return {k: median(v) for k, v in got.items()}, said, peers.absent

@@ -134,16 +134,14 @@ class Clipward:
         return [json.loads(t) for t in p.stdout.splitlines()
                 if t.startswith("{")]
 
-    def encode(self, precision, batch, seconds, processes=1, kernel=""):
+    def encode(self, precision, batch, seconds, processes=1, least=3):
         """`clipward bench` in so many processes at once: images a second of
-        all together, and the kernel."""
-        key = precision, batch, kernel
-        rounds = math.ceil(self.rates.get(key, 4 * batch) * seconds / batch)
+        all together, and the kernel.  At least so many batches in each."""
+        key = precision, batch
+        rounds = math.ceil(self.rates.get(key, 0) * seconds / batch)
         args = self.command("bench", "--json", "--precision", precision,
                             "--batch", str(batch), "--threads", "1",
-                            "--rounds", str(max(3, rounds)))
-        if kernel:
-            args += ["--kernel", kernel]
+                            "--rounds", str(max(least, rounds)))
         runs = [subprocess.Popen(WRAP + args, env=environment(), text=True,
                                  stdout=subprocess.PIPE,
                                  preexec_fn=on_cores(processes))

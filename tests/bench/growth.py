@@ -12,7 +12,7 @@ from statistics import median
 
 import pictures
 from accuracy import model_of
-from engines import CORES, Clipward
+from engines import CORES, CPU_CLOCK, Clipward
 from plot import Panel, save
 from verdicts import Scan
 
@@ -75,7 +75,7 @@ class Growth:
     def batches(self):
         points = [(p, b) for p in PRECISIONS for b in BATCHES]
         got = rounds(points, lambda at: self.ours.encode(
-            at[0], at[1], SECONDS)[0])
+            at[0], at[1], SECONDS, 1, 1)[0])
         self.curve("batch, one worker", "batch", got, list(BATCHES))
 
     def workers(self):
@@ -130,14 +130,18 @@ class Growth:
         models = {s: Clipward(self.program, model_of(self.home, s))
                   for s in SHAPES}
         got = rounds([(p, s) for p in PRECISIONS for s in SHAPES],
-                     lambda at: models[at[1]].encode(at[0], 8, SECONDS)[0])
+                     lambda at: models[at[1]].encode(
+                         at[0], 8, SECONDS, 1, 1)[0])
         self.curve("model, batch 8, one worker", "model", got, list(SHAPES),
                    False)
 
 
 def main():
     growth = Growth(*sys.argv[1:3])
-    for part in ("batches", "workers", "prompts", "sizes", "shapes"):
+    parts = ["batches", "workers", "prompts", "sizes", "shapes"]
+    if CPU_CLOCK:
+        parts = ["batches", "shapes"]
+    for part in parts:
         getattr(growth, part)()
     path = os.path.join(sys.argv[2], "growth.svg")
     save(path, growth.panels)
