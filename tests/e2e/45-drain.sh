@@ -25,14 +25,14 @@ else:
                      stdout=subprocess.DEVNULL)
 gone = None
 late = 0
-refused = None
+refused, refused_ms = None, -1
 while time.monotonic() < began + 60:
-    c.poll(0.02)
+    c.poll(0.002)
     if late < 1000:
         c.submit(picture(7), id="%slate%d" % (how, late))
         late += 1
     if refused is None and c.busy:
-        refused = late
+        refused, refused_ms = late, (time.monotonic() - began) * 1e3
     try:
         stat = open("/proc/%d/stat" % pid).read().rsplit(")")[1].split()[0]
     except OSError:
@@ -42,9 +42,11 @@ while time.monotonic() < began + 60:
         break
 c.until(lambda: False, 0.2)
 check("%s: the daemon goes" % how, gone is not None)
-figure("%s: gone after %.0f ms, %d of %d accepted were answered" % (
-    how, (gone or 0) * 1e3, sum(n in c.verdicts for n in c.accepted),
-    len(c.accepted)))
+figure("%s: first refusal heard after %.0f ms%s, gone after %.0f ms%s, %d of "
+       "%d accepted were answered" % (
+           how, refused_ms, " (bound 10)" if how == "TERM" else "",
+           (gone or 0) * 1e3, " (bound 5000)" if how == "TERM" else "",
+           sum(n in c.verdicts for n in c.accepted), len(c.accepted)))
 # What was sent before the word to stop arrived may be taken; nothing that
 # was sent after the first refusal.
 after = ["%slate%d" % (how, i) for i in range(refused or late, late)]
