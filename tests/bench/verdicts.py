@@ -164,6 +164,7 @@ def rows(table, ours, home, work, missing, rounds):
                 table.row("cosine of scaled decoding, fp32",
                           f"{cosine[name]['fp32']:.6f}",
                           want=(">=", 0.999, ""), got=cosine[name]["fp32"])
+            if cores == 1 and not CPU_CLOCK:
                 usual = scan.paces(paths, "fp32", SHORT, "auto")[0]
                 table.row("clipward scan fp32, views: auto (3 views each)",
                           f"{usual:.2f}")
