@@ -274,6 +274,46 @@ test_the_shipped_file_holds_every_setting_at_its_default(void **state)
 }
 
 static void
+test_no_file_and_an_empty_one_say_the_same(void **state)
+{
+	struct cw_config none, empty;
+	struct cw_err err;
+
+	(void)state;
+	assert_int_equal(cw_config_defaults(".", arena, &none, &err), CW_OK);
+	assert_int_equal(read_text("", &empty, &err), CW_OK);
+	assert_string_equal(none.dir, ".");
+	assert_string_equal(none.queue.submit, empty.queue.submit);
+	assert_int_equal(none.limits.bytes, empty.limits.bytes);
+	assert_int_equal(none.workers.batch_wait_ms,
+	    empty.workers.batch_wait_ms);
+}
+
+static void
+test_settings_without_room_are_refused(void **state)
+{
+	static const char text[] = "queue: {pull_connect: [\"tcp://a:1\"]}\n"
+	    "plugins: [png, {path: /p.so, k: v}]\n";
+	const char *path = file_with(text, 0600);
+	enum cw_status st = CW_E_LIMIT;
+	struct cw_config cfg;
+	struct cw_arena *small;
+	struct cw_err err;
+	size_t room;
+
+	(void)state;
+	for (room = 64; st != CW_OK; room += 64) {
+		assert_true(room < 1 << 20);
+		assert_int_equal(cw_arena_open(room, &small, &err), CW_OK);
+		st = cw_config_read(path, small, &cfg, &err);
+		cw_arena_close(&small);
+		if (st != CW_OK && st != CW_E_LIMIT)
+			fail_msg("%zu bytes: %s", room, err.text);
+	}
+	assert_true(room > 1000);
+}
+
+static void
 test_printed_settings_read_back_the_same(void **state)
 {
 	static const char text[] = "model: {path: \"/a b\\\\\\\"c\"}\n"
@@ -360,6 +400,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_empty_file_has_every_default),
+		cmocka_unit_test(test_no_file_and_an_empty_one_say_the_same),
+		cmocka_unit_test(test_settings_without_room_are_refused),
 		cmocka_unit_test(test_settings_are_taken_in_their_units),
 		cmocka_unit_test(
 		    test_a_wrong_setting_names_its_place_and_what_is_wanted),

@@ -398,6 +398,82 @@ test_webp_is_turned_by_its_exif(void **state)
 }
 
 static void
+test_webp_exif_may_begin_as_in_a_jpeg(void **state)
+{
+	const size_t tiff = 26, at = sizeof(webp_turned) - tiff;
+	uint8_t file[sizeof(webp_turned) + 6];
+	struct cw_image *im;
+
+	(void)state;
+	memcpy(file, webp_turned, at);
+	memcpy(file + at, "Exif\0", 6);
+	memcpy(file + at + 6, webp_turned + at, tiff);
+	file[4] += 6;		/* the file's size, and the chunk's */
+	file[at - 4] += 6;
+	assert_int_equal(frames_of(file, sizeof(file), 1, &im), 1);
+	assert_int_equal(im->w, 12);
+	assert_int_equal(im->h, 16);
+}
+
+/* Decoded with so much memory, an error has its word. */
+static enum cw_status
+decode_within(const void *bytes, size_t n, size_t room)
+{
+	struct cw_arena *small;
+	struct cw_image *im;
+	enum cw_status st;
+	int count;
+
+	assert_int_equal(cw_arena_open(room, &small, &err), CW_OK);
+	st = cw_decode_frames(bytes, n, &limits, 0, 8, small, &im, &count,
+	    &code, &err);
+	cw_arena_close(&small);
+	return st;
+}
+
+static void
+test_memory_that_ends_anywhere_is_an_error(void **state)
+{
+	static const struct { const uint8_t *b; size_t n; } files[] = {
+		{ webp_alpha, sizeof(webp_alpha) },
+		{ webp_turned, sizeof(webp_turned) },
+		{ webp_moving, sizeof(webp_moving) },
+		{ png_moving, sizeof(png_moving) },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(files); i++) {
+		size_t room = 64;
+
+		while (decode_within(files[i].b, files[i].n, room) != CW_OK) {
+			assert_string_equal(code, "too_large");
+			room += 64;
+			assert_true(room < 1 << 20);
+		}
+		assert_true(room > 64);
+	}
+}
+
+static void
+test_webp_stops_when_its_time_is_over(void **state)
+{
+	struct cw_limits none = limits;
+	struct cw_image *im;
+	int n;
+
+	(void)state;
+	none.cpu_ms = 0;
+	assert_int_not_equal(cw_decode_frames(webp_turned,
+	    sizeof(webp_turned), &none, 0, 8, arena, &im, &n, &code, &err),
+	    CW_OK);
+	assert_string_equal(code, "too_slow");
+	assert_int_not_equal(cw_decode_frames(webp_moving,
+	    sizeof(webp_moving), &none, 0, 8, arena, &im, &n, &code, &err),
+	    CW_OK);
+	assert_string_equal(code, "too_slow");
+}
+
+static void
 test_webp_frames_come_in_order(void **state)
 {
 	static const uint32_t want[] = { 0xfa0000ff, 0x0000faff, 0x00fafaff };
@@ -562,6 +638,9 @@ main(void)
 		CASE(test_more_frames_than_the_limit_are_not_taken),
 		CASE(test_webp_alpha_and_colours_are_exact_when_lossless),
 		CASE(test_webp_is_turned_by_its_exif),
+		CASE(test_webp_exif_may_begin_as_in_a_jpeg),
+		CASE(test_memory_that_ends_anywhere_is_an_error),
+		CASE(test_webp_stops_when_its_time_is_over),
 		CASE(test_webp_frames_come_in_order),
 		CASE(test_png_frames_are_put_together_as_a_viewer_does),
 		CASE(test_a_picture_apart_from_the_frames_is_seen_too),
