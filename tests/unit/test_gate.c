@@ -637,9 +637,8 @@ main(void)
 		cmocka_unit_test(test_a_fifo_gives_back_what_was_put),
 		cmocka_unit_test(test_frames_cross_an_uplink_in_pieces),
 		cmocka_unit_test(test_who_can_reach_an_endpoint),
-		cmocka_unit_test_setup_teardown(
-		    test_names_become_addresses_before_the_sandbox,
-		    open_arena, close_arena),
+		cmocka_unit_test(
+		    test_names_become_addresses_before_the_sandbox),
 		cmocka_unit_test(test_the_sandbox_shuts_every_door),
 	};
 

@@ -14,8 +14,8 @@
 #define ANSWER_MS	5000
 
 static const uint8_t known[CW_CURVE_KEY] = { 1, 2, 3, 4 };
-static struct cw_net *net;
-static struct cw_socket *zap;
+static struct cw_net *net, *net_kept;	/* never freed: they live as long */
+static struct cw_socket *zap, *zap_kept; /* as a gate does */
 static struct cw_arena *arena;
 static void *ctx, *asker;
 static struct cw_err err;
@@ -33,6 +33,8 @@ set_up(void **state)
 	    cw_socket_bind(zap, "tcp://127.0.0.1:*", arena, &end, &err) !=
 	    CW_OK)
 		return -1;
+	net_kept = net;
+	zap_kept = zap;
 	ctx = zmq_ctx_new();
 	asker = zmq_socket(ctx, ZMQ_DEALER);
 	return zmq_connect(asker, end);
