@@ -132,6 +132,10 @@ soak: all			## memory under full load; MODEL=DIR SECONDS_=600
 	@tests/faults/soak.sh
 torture: all $(B)/tests/unit/test_spool	## the long form of every fault test
 	@tests/faults/torture.sh
+coverage:			## lines of our parsers that tests run; LIMIT=90
+	@tests/coverage.sh
+valgrind: all $(TESTS)		## unit tests and a small daemon under memcheck
+	@tests/e2e/valgrind.sh $(TESTS)
 fuzz:				## clang libFuzzer; TIME=60 seconds a target
 	@tests/fuzz/fuzz.sh
 deps:				## install what is missing (apt), or say the line
@@ -155,6 +159,6 @@ help:				## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*##[[:space:]]*/  \1	/p' Makefile | expand -t 14
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all check unit replay e2e faults lint format demo pictures run bench bench-growth bench-kernels localise soak torture fuzz deps \
+.PHONY: all check unit replay e2e faults lint format demo pictures run bench bench-growth bench-kernels localise soak torture coverage valgrind fuzz deps \
 	deps-check deps-test install uninstall dist clean help print-libs
 .SECONDARY:
