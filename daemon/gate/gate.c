@@ -532,8 +532,7 @@ tick(struct cw_gate *g, uint64_t now, struct cw_err *err)
 		g->trim_at = now + TRIM_MS;
 	}
 	cw_peers_note(g->peers);
-	if (g->subs != NULL)
-		cw_subscribers_note(g->subs);
+	cw_subscribers_note(g->subs);
 	g->stats.clients = cw_peers_count(g->peers);
 	say_bad_peers(g, now);
 	/* At every tick: it is also how our parent knows that we turn. */
@@ -574,8 +573,7 @@ turn(struct cw_gate *g, struct cw_err *err)
 	wait = now < g->tick_at ? g->tick_at - now : 0;
 	wait = cw_peers_held(g->peers) > 0 && wait > HELD_MS ? HELD_MS : wait;
 	st = cw_sockets_wait(item, n, (int)wait, err);
-	if (st == CW_OK)
-		cw_peers_pump(g->peers);
+	cw_peers_pump(g->peers);
 	if (st == CW_OK && at[CHANNEL]->readable)
 		st = read_supervisor(g, err);
 	if (st == CW_OK && at[ZAP] != NULL && at[ZAP]->readable)

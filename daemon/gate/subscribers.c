@@ -40,6 +40,8 @@ cw_subscribers_note(struct cw_subscribers *s)
 	bool ended;
 	int fd;
 
+	if (s == NULL)
+		return;
 	CW_CHECK_OBJ(s, SUBSCRIBERS_MAGIC);
 	while (cw_socket_event(s->pub, &fd, &ended))
 		if (fd >= 0 && fd < DESCRIPTORS)

@@ -24,7 +24,7 @@ struct cw_subscribers;		/* opaque */
 CW_MUST_USE enum cw_status cw_subscribers_open(struct cw_net *net,
     struct cw_socket *pub, struct cw_subscribers **out, struct cw_err *err);
 
-/* Take note of who has come and gone. */
+/* Take note of who has come and gone; NULL is fine. */
 void cw_subscribers_note(struct cw_subscribers *s);
 
 /* Show everybody out; how many. */

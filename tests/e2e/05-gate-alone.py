@@ -421,7 +421,7 @@ def stolen_identity():
 
     def under(name, identity=b"victim"):
         """A client that has been let in, by this key and routing id."""
-        s = ctx.socket(zmq.DEALER)
+        s = zmq.Context().socket(zmq.DEALER)
         s.linger, s.rcvtimeo, s.identity = 0, 5000, identity
         s.curve_publickey, s.curve_secretkey = who[name]
         s.curve_serverkey = pub
@@ -430,7 +430,14 @@ def stolen_identity():
         if not m.poll(5000):
             raise RuntimeError("not let in")
         s.disable_monitor()
+        m.close()
         return s
+
+    def leave(s):
+        """Gone for sure, so that the identity is free for the next one."""
+        own = s.context
+        s.close()
+        own.term()
 
     def ping(s):
         s.send_multipart([b"CW1", b"PING"])
@@ -453,7 +460,7 @@ def stolen_identity():
     check("identity: its owner gets the verdict",
           a.recv_multipart()[1] == b"VERDICT")
     # once more as the same client, over another connection
-    a.close()
+    leave(a)
     a = under("a")
     ping(a)
     verdict(first)
@@ -461,22 +468,22 @@ def stolen_identity():
           a.recv_multipart()[1] == b"VERDICT")
     for says in ("nothing", "PING"):
         route = job(a, "a-" + says)
-        a.close()
+        leave(a)
         thief = under("b")
         ping(other)
         if says == "PING":
             ping(thief)
         n = verdict(route)
         dropped = g.until_stats(lambda s: s["dropped_replies"] > n)
-        a = ping(thief)
+        said = ping(thief)
         check("identity: another key that says %s gets none" % says,
-              dropped and a[1] == b"PONG", (g.stats, a))
-        thief.close()
+              dropped and said[1] == b"PONG", (g.stats, said))
+        leave(thief)
         a = under("a")
         ping(a)
     # who leaves its answers behind and comes again silently asks for them
     route = job(a, "late")
-    a.close()
+    leave(a)
     a = under("a")
     verdict(route)
     check("identity: nothing is guessed about a silent one",
