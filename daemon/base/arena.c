@@ -188,6 +188,21 @@ cw_arena_release(struct cw_arena *a, size_t mark)
 	a->used = mark;
 }
 
+void *
+cw_arena_keep(struct cw_arena *a, size_t mark, const void *p, size_t n)
+{
+	const size_t want = (n + CW_ARENA_ALIGN - 1) &
+	    ~(size_t)(CW_ARENA_ALIGN - 1);
+
+	CW_CHECK_OBJ(a, ARENA_MAGIC);
+	CW_CHECK(mark <= a->used && want <= a->used - mark);
+	cw_unpoison(a->base + mark, n);
+	memmove(a->base + mark, p, n);
+	cw_arena_release(a, mark);
+	a->used += want;
+	return hand_out(a, want, n);
+}
+
 void
 cw_arena_forgive(struct cw_arena *a)
 {

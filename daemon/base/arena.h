@@ -53,6 +53,11 @@ size_t cw_arena_peak(const struct cw_arena *a);	/* most ever used */
 /* Forget everything allocated since the mark was taken. */
 size_t cw_arena_mark(const struct cw_arena *a);
 void cw_arena_release(struct cw_arena *a, size_t mark);
+/*
+ * The same but for the n bytes at p, an allocation since then, which move down
+ * to the mark; returns where they are now.
+ */
+void *cw_arena_keep(struct cw_arena *a, size_t mark, const void *p, size_t n);
 
 /*
  * Forget that it overflowed, and nothing else.  For the arena's owner, between

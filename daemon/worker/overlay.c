@@ -484,8 +484,6 @@ cw_overlay_png(const struct cw_image *im, const struct cw_view *view,
 		return st;
 	}
 	/* Only the file is kept: it moves down to where the canvas was. */
-	cw_arena_release(a, mark);
-	*png = cw_arena_alloc(a, *n);
-	memmove(*png, file, *n);
+	*png = cw_arena_keep(a, mark, file, *n);
 	return CW_OK;
 }

@@ -239,10 +239,10 @@ cw_redact(const struct cw_image *im, const struct cw_region *regions,
 		st = to_jpeg(im, rgb, a, &file, n, err);
 	else
 		st = cw_png_write(rgb, alpha, im->w, im->h, a, &file, n, err);
-	cw_arena_release(a, mark);
-	if (st != CW_OK)
+	if (st != CW_OK) {
+		cw_arena_release(a, mark);
 		return st;
-	*out = cw_arena_alloc(a, *n);
-	memmove(*out, file, *n);
+	}
+	*out = cw_arena_keep(a, mark, file, *n);
 	return CW_OK;
 }

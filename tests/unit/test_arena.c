@@ -69,6 +69,30 @@ test_memory_is_aligned_and_given_back_to_a_mark(void **state)
 }
 
 static void
+test_what_is_kept_moves_down_to_the_mark(void **state)
+{
+	struct cw_arena *a;
+	size_t mark;
+	char *p;
+
+	(void)state;
+	assert_int_equal(cw_arena_open(1 << 16, &a, NULL), CW_OK);
+	assert_non_null(cw_arena_alloc(a, 10));
+	mark = cw_arena_mark(a);
+	assert_non_null(cw_arena_alloc(a, 30));
+	p = cw_arena_alloc(a, 300);	/* reaches over where it goes */
+	assert_non_null(p);
+	for (int i = 0; i < 300; i++)
+		p[i] = (char)i;
+	assert_non_null(cw_arena_alloc(a, 30));
+	p = cw_arena_keep(a, mark, p, 300);
+	for (int i = 0; i < 300; i++)
+		assert_int_equal(p[i], (char)i);
+	assert_int_equal(cw_arena_used(a), mark + 320);
+	cw_arena_close(&a);
+}
+
+static void
 test_an_overflow_outlives_its_mark_until_it_is_forgiven(void **state)
 {
 	struct cw_arena *a;
@@ -194,6 +218,7 @@ main(void)
 		cmocka_unit_test(test_overflow_is_sticky_until_reset),
 		cmocka_unit_test(test_products_that_wrap_are_refused),
 		cmocka_unit_test(test_memory_is_aligned_and_given_back_to_a_mark),
+		cmocka_unit_test(test_what_is_kept_moves_down_to_the_mark),
 		cmocka_unit_test(
 		    test_an_overflow_outlives_its_mark_until_it_is_forgiven),
 		cmocka_unit_test(test_an_error_is_one_clean_line),

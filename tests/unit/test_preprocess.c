@@ -189,6 +189,10 @@ test_every_kernel_gives_the_bytes_of_plain_c(void **state)
 		}
 		/* The fifth row is room to read past the fourth; short rows
 		 * need more. */
+		im.rgb = memcpy(cw_arena_alloc(arena, (size_t)im.w * 5 * 3 +
+		    CW_RESAMPLE_PAD), im.rgb, (size_t)im.w * 5 * 3);
+		for (int r = 0; r < 4; r++)
+			in[r] = im.rgb + (size_t)r * im.w * 3;
 		if (im.w * 3 < CW_RESAMPLE_PAD)
 			in[3] = in[2] = in[1] = in[0];
 		k->across(&t, in, row[0]);
