@@ -14,8 +14,8 @@
 #define ANSWER_MS	5000
 
 static const uint8_t known[CW_CURVE_KEY] = { 1, 2, 3, 4 };
-static struct cw_net *net, *net_kept;	/* never freed: they live as long */
-static struct cw_socket *zap, *zap_kept; /* as a gate does */
+static struct cw_net *net, *volatile net_kept;	/* never freed: they live */
+static struct cw_socket *zap, *volatile zap_kept;	/* as long as a gate */
 static struct cw_arena *arena;
 static void *ctx, *asker;
 static struct cw_err err;
