@@ -49,7 +49,7 @@ run length long_files
 run cppcheck check_c
 run shellcheck check_sh
 run mandoc check_man
-run config build/clipwardd -n -f config.yaml
+run config "${CW_BUILD:-build}/clipwardd" -n -f config.yaml
 if [ -n "${CW_BUILD-}" ]; then
 	mkdir -p "$CW_BUILD/tests"
 	echo "$passed $bad 0" >>"$CW_BUILD/tests/tally"
