@@ -99,10 +99,13 @@ decide(struct rescore *r)
 		const struct cw_category *c;
 		const struct cw_policy *p;
 		struct cw_score score;
+		double contrast;
 
 		cw_policy_set_category(set, i, &p, &c);
 		*out = (struct cw_cat_result){ .source = CW_FROM_NONE };
-		if (!knows_all(r, p, c) || cw_policy_score(p, c, r->cos,
+		if (!knows_all(r, p, c) || cw_policy_contrast(p, r->cos,
+		    r->model.logit_scale, &contrast) != CW_OK ||
+		    cw_policy_score(p, c, r->cos, contrast,
 		    r->model.logit_scale, r->model.sha256, NULL, &score) !=
 		    CW_OK) {
 			r->unknown++;

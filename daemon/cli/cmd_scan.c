@@ -18,6 +18,7 @@
 #include "format/verdict.h"
 
 #define SCRATCH	((size_t)256 << 20)
+#define KEPT	((size_t)4 << 20)	/* of it: a verdict of 8,192 prompts */
 
 struct scan {
 	struct cw_cli		*cli;
@@ -152,8 +153,11 @@ make_line(struct scan *s, const struct cw_client_done *d, size_t *len)
 	if (json == NULL)
 		return NULL;
 	if (s->cli->json) {
-		line = cw_arena_printf(s->scratch, "%s\n", json);
-		*len += 1;
+		line = text = cw_arena_alloc(s->scratch, *len + 1);
+		if (line == NULL)
+			return NULL;
+		memcpy(text, json, *len);
+		text[(*len)++] = '\n';
 		return line;
 	}
 	f = open_memstream(&text, len);
@@ -177,7 +181,7 @@ done(void *payload, const struct cw_client_done *d)
 	const char *line;
 	size_t len;
 
-	cw_arena_reset(s->scratch, (size_t)1 << 20);
+	cw_arena_reset(s->scratch, KEPT);
 	if (res.failed)
 		res.message = cw_text_clean(res.message, s->scratch);
 	clean.res = &res;

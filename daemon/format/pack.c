@@ -22,33 +22,43 @@ cw_pack_ok(const struct cw_pack *w)
 	return !w->bad;
 }
 
+uint8_t *
+cw_pack_reserve(struct cw_pack *w, size_t n)
+{
+	size_t room = w->room;
+	uint8_t *q;
+
+	if (w->bad)
+		return NULL;
+	if (n <= w->room - w->len)
+		return w->p + w->len;
+	while (room - w->len < n) {
+		if (room > SIZE_MAX / 2) {
+			w->bad = true;
+			return NULL;
+		}
+		room *= 2;
+	}
+	q = cw_arena_alloc(w->arena, room);
+	if (q == NULL) {
+		w->bad = true;
+		return NULL;
+	}
+	memcpy(q, w->p, w->len);
+	w->p = q;
+	w->room = room;
+	return w->p + w->len;
+}
+
 static void
 put(struct cw_pack *w, const void *p, size_t n)
 {
-	if (w->bad)
-		return;
-	if (n > w->room - w->len) {
-		size_t room = w->room;
-		uint8_t *q;
+	uint8_t *to = cw_pack_reserve(w, n);
 
-		while (room - w->len < n) {
-			if (room > SIZE_MAX / 2) {
-				w->bad = true;
-				return;
-			}
-			room *= 2;
-		}
-		q = cw_arena_alloc(w->arena, room);
-		if (q == NULL) {
-			w->bad = true;
-			return;
-		}
-		memcpy(q, w->p, w->len);
-		w->p = q;
-		w->room = room;
-	}
+	if (to == NULL)
+		return;
 	if (n > 0)
-		memcpy(w->p + w->len, p, n);
+		memcpy(to, p, n);
 	w->len += n;
 }
 

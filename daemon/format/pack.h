@@ -42,6 +42,11 @@ void cw_put_str(struct cw_pack *w, const char *s);	/* NULL is "" */
 /* Bytes as they are, without a length. */
 void cw_put_raw(struct cw_pack *w, const void *p, size_t n);
 void cw_put_floats(struct cw_pack *w, const float *v, size_t n);
+/*
+ * Where the next n bytes may be written, or NULL when they don't fit (and
+ * bad).  Whoever writes there adds to len what was written.
+ */
+uint8_t *cw_pack_reserve(struct cw_pack *w, size_t n);
 
 void cw_unpack_init(struct cw_unpack *r, const void *p, size_t n);
 bool cw_unpack_end(const struct cw_unpack *r);

@@ -140,13 +140,23 @@ struct cw_score {
 };
 
 /*
+ * What the formulas above take away: the log of the sum, the largest, or 0.
+ * The same for every category of the policy, so asked for once.  NaN in a
+ * neutral cosine, or softmax and margin without neutral prompts, give
+ * CW_E_NUMERIC.
+ */
+CW_MUST_USE enum cw_status cw_policy_contrast(const struct cw_policy *p,
+    const float *cos, float logit_scale, double *out);
+
+/*
+ * contrast is cw_policy_contrast's for the same cosines and scale.
  * each, if not NULL: [c->nprompts] receives what every prompt would score on
- * its own; the largest is out->score.  NaN in any cosine used, or softmax and
- * margin without neutral prompts, give CW_E_NUMERIC.
+ * its own; the largest is out->score.  NaN in any cosine used gives
+ * CW_E_NUMERIC.
  */
 CW_MUST_USE enum cw_status cw_policy_score(const struct cw_policy *p,
-    const struct cw_category *c, const float *cos, float logit_scale,
-    const char *model, float *each, struct cw_score *out);
+    const struct cw_category *c, const float *cos, double contrast,
+    float logit_scale, const char *model, float *each, struct cw_score *out);
 
 /* At or above block: BLOCK; at or above review: REVIEW; NaN: REVIEW. */
 enum cw_action cw_thresholds_decide(const struct cw_thresholds *t,

@@ -63,28 +63,39 @@ finish(const struct cw_policy *p, const struct cw_calibration *k,
 }
 
 enum cw_status
+cw_policy_contrast(const struct cw_policy *p, const float *cos,
+    float logit_scale, double *out)
+{
+	double contrast = 0;
+
+	if (!all_finite(cos + p->neutral_bank, p->nneutral))
+		return CW_E_NUMERIC;
+	if (p->scoring == CW_SOFTMAX)
+		contrast = neutral_logsumexp(p, cos, logit_scale);
+	else if (p->scoring == CW_MARGIN)
+		contrast = neutral_max(p, cos, logit_scale);
+	/* An empty contrast set leaves nothing to compare with. */
+	if (!isfinite(contrast))
+		return CW_E_NUMERIC;
+	*out = contrast;
+	return CW_OK;
+}
+
+enum cw_status
 cw_policy_score(const struct cw_policy *p, const struct cw_category *c,
-    const float *cos, float logit_scale, const char *model, float *each,
-    struct cw_score *out)
+    const float *cos, double contrast, float logit_scale, const char *model,
+    float *each, struct cw_score *out)
 {
 	const struct cw_calibration *k = &c->calibration;
 	const double s = logit_scale;
 	const double unit = p->scoring == CW_SOFTMAX ? s : 1;
-	double best = -INFINITY, contrast = 0;
+	double best = -INFINITY;
 	struct cw_score sc = { 0 };
 
-	if (!all_finite(cos + c->bank, c->nprompts) ||
-	    !all_finite(cos + p->neutral_bank, p->nneutral))
+	if (!all_finite(cos + c->bank, c->nprompts))
 		return CW_E_NUMERIC;
 	sc.calibrated = k->present && model[0] != '\0' &&
 	    strcmp(k->model, model) == 0;
-	if (p->scoring == CW_SOFTMAX)
-		contrast = neutral_logsumexp(p, cos, s);
-	else if (p->scoring == CW_MARGIN)
-		contrast = neutral_max(p, cos, s);
-	/* An empty contrast set leaves nothing to compare with. */
-	if (!isfinite(contrast))
-		return CW_E_NUMERIC;
 	for (size_t i = 0; i < c->nprompts; i++) {
 		double x = unit * (cos[c->bank + i] +
 		    log(c->prompts[i].weight) / s) - contrast;

@@ -3,13 +3,11 @@
  */
 #include "format/verdict.h"
 
-#include <jansson.h>
-
 #include "base/io.h"
-#include "format/json_memory.h"
+#include "format/json_write.h"
 #include "format/pack.h"
 
-#define DIGITS	JSON_REAL_PRECISION(7)	/* floats have no more to say */
+#define PROMPT_BYTES	160u	/* that most prompts take in it */
 
 void
 cw_policy_set_category(const struct cw_policy_set *set, uint32_t i,
@@ -68,89 +66,121 @@ cw_verdict_decide(const struct cw_policy_set *set,
 }
 
 static void
-set_text(json_t *o, const char *key, const char *s)
+put_real(struct cw_pack *w, const char *key, float v)
 {
-	if (s != NULL && s[0] != '\0')
-		json_object_set_new(o, key, json_string(s));
+	cw_json_put_key(w, key);
+	cw_json_put_float(w, v);
 }
 
 static void
-set_real(json_t *o, const char *key, double v)
+put_int(struct cw_pack *w, const char *key, int64_t v)
 {
-	json_object_set_new(o, key, json_real(v));
+	cw_json_put_key(w, key);
+	cw_json_put_int(w, v);
 }
 
 static void
-set_int(json_t *o, const char *key, int64_t v)
+put_bool(struct cw_pack *w, const char *key, bool v)
 {
-	json_object_set_new(o, key, json_integer(v));
+	cw_json_put_key(w, key);
+	cw_json_put_bool(w, v);
 }
 
-static json_t *
-reals(const float *v, size_t n)
+static void
+put_ms(struct cw_pack *w, const char *key, int64_t us)
 {
-	json_t *list = json_array();
+	cw_json_put_key(w, key);
+	cw_json_put_thousandths(w, us);
+}
 
+/* "key":{ or "key":[ */
+static void
+begin(struct cw_pack *w, const char *key, char bracket)
+{
+	cw_json_put_key(w, key);
+	cw_json_put_open(w, bracket);
+}
+
+static void
+put_reals(struct cw_pack *w, const char *key, const float *v, size_t n)
+{
+	begin(w, key, '[');
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_real(v[i]));
-	return list;
-}
-
-static json_t *
-rectangle(int32_t x, int32_t y, int32_t w, int32_t h)
-{
-	return json_pack("[i,i,i,i]", x, y, w, h);
-}
-
-static json_t *
-image_json(const struct cw_verdict_facts *f, const struct cw_result *res)
-{
-	json_t *o = json_object();
-
-	set_text(o, "sha256", f->sha256);
-	set_int(o, "bytes", (int64_t)f->bytes);
-	set_text(o, "format", res->format);
-	if (res->width > 0) {
-		set_int(o, "width", res->width);
-		set_int(o, "height", res->height);
-		set_int(o, "frames", res->frames);
-	}
-	return o;
-}
-
-static json_t *
-flag_json(const struct cw_policy *p, const struct cw_category *c,
-    const struct cw_cat_result *r, const struct cw_result *res,
-    enum cw_action act)
-{
-	const struct cw_thresholds *t = &c->thresholds;
-	json_t *o = json_object(), *reason = json_object();
-
-	set_text(o, "policy", p->id);
-	set_text(o, "category", c->id);
-	set_text(o, "title", c->title);
-	set_text(o, "severity", cw_severity_name(c->severity));
-	set_text(o, "decision", cw_action_name(act));
-	set_real(o, "score", r->score);
-	set_real(o, "threshold", act == CW_BLOCK ? t->block : t->review);
-	set_real(o, "margin", r->margin);
-	set_text(o, "prompt", c->prompts[r->prompt].text);
-	set_text(o, "source", cw_source_name(r->source));
-	if (r->source == CW_FROM_IMAGE && res->nviews > 0)
-		set_int(o, "view", r->view);
-	set_text(reason, "code", c->reason.code);
-	set_text(reason, "dsa", c->reason.dsa);
-	set_text(reason, "text", c->reason.text);
-	json_object_set_new(o, "reason", reason);
-	return o;
+		cw_json_put_float(w, v[i]);
+	cw_json_put_close(w, ']');
 }
 
 static void
-flags_json(json_t *root, const struct cw_policy_set *set,
+put_ints(struct cw_pack *w, const char *key, const int64_t *v, size_t n)
+{
+	begin(w, key, '[');
+	for (size_t i = 0; i < n; i++)
+		cw_json_put_int(w, v[i]);
+	cw_json_put_close(w, ']');
+}
+
+static void
+put_rectangle(struct cw_pack *w, const char *key, int32_t x, int32_t y,
+    int32_t wide, int32_t high)
+{
+	const int64_t v[] = { x, y, wide, high };
+
+	put_ints(w, key, v, CW_COUNT(v));
+}
+
+static void
+put_image(struct cw_pack *w, const struct cw_verdict_facts *f,
     const struct cw_result *res)
 {
-	json_t *flags = json_array(), *shadow = json_array();
+	begin(w, "image", '{');
+	cw_json_put_text(w, "sha256", f->sha256);
+	put_int(w, "bytes", (int64_t)f->bytes);
+	cw_json_put_text(w, "format", res->format);
+	if (res->width > 0) {
+		put_int(w, "width", res->width);
+		put_int(w, "height", res->height);
+		put_int(w, "frames", res->frames);
+	}
+	cw_json_put_close(w, '}');
+}
 
+static void
+put_flag(struct cw_pack *w, const struct cw_policy *p,
+    const struct cw_category *c, const struct cw_cat_result *r,
+    const struct cw_result *res, enum cw_action act)
+{
+	const struct cw_thresholds *t = &c->thresholds;
+
+	cw_json_put_open(w, '{');
+	cw_json_put_text(w, "policy", p->id);
+	cw_json_put_text(w, "category", c->id);
+	cw_json_put_text(w, "title", c->title);
+	cw_json_put_text(w, "severity", cw_severity_name(c->severity));
+	cw_json_put_text(w, "decision", cw_action_name(act));
+	put_real(w, "score", r->score);
+	put_real(w, "threshold", act == CW_BLOCK ? t->block : t->review);
+	put_real(w, "margin", r->margin);
+	cw_json_put_text(w, "prompt", c->prompts[r->prompt].text);
+	cw_json_put_text(w, "source", cw_source_name(r->source));
+	if (r->source == CW_FROM_IMAGE && res->nviews > 0)
+		put_int(w, "view", r->view);
+	begin(w, "reason", '{');
+	cw_json_put_text(w, "code", c->reason.code);
+	cw_json_put_text(w, "dsa", c->reason.dsa);
+	cw_json_put_text(w, "text", c->reason.text);
+	cw_json_put_close(w, '}');
+	cw_json_put_close(w, '}');
+}
+
+/* What decides, or what is only recorded; the latter may be absent. */
+static void
+put_flags(struct cw_pack *w, const struct cw_policy_set *set,
+    const struct cw_result *res, bool shadow)
+{
+	bool begun = !shadow;
+
+	if (begun)
+		begin(w, "flags", '[');
 	for (uint32_t i = 0; i < set->ncategories; i++) {
 		const struct cw_cat_result *r = &res->cats[i];
 		const struct cw_category *c;
@@ -158,206 +188,240 @@ flags_json(json_t *root, const struct cw_policy_set *set,
 		enum cw_action act;
 
 		cw_policy_set_category(set, i, &p, &c);
-		if (r->source == CW_FROM_NONE)
+		if (r->source == CW_FROM_NONE || p->shadow != shadow)
 			continue;
 		act = cw_thresholds_decide(&c->thresholds, r->score);
-		if (act != CW_ALLOW)
-			json_array_append_new(p->shadow ? shadow : flags,
-			    flag_json(p, c, r, res, act));
+		if (act == CW_ALLOW)
+			continue;
+		if (!begun)
+			begin(w, "shadow", '[');
+		begun = true;
+		put_flag(w, p, c, r, res, act);
 	}
-	json_object_set_new(root, "flags", flags);
-	if (json_array_size(shadow) > 0)
-		json_object_set_new(root, "shadow", shadow);
-	else
-		json_decref(shadow);
+	if (begun)
+		cw_json_put_close(w, ']');
+}
+
+/* {"policy":...,"category":...,"prompt": as every prompt of them begins. */
+static const uint8_t *
+make_head(struct cw_arena *a, const char *policy, const char *category,
+    size_t *len)
+{
+	struct cw_pack w;
+
+	cw_pack_init(&w, a, 0);
+	cw_json_put_open(&w, '{');
+	cw_json_put_text(&w, "policy", policy);
+	cw_json_put_text(&w, "category", category);
+	cw_json_put_key(&w, "prompt");
+	*len = w.len;
+	return cw_pack_ok(&w) ? w.p : NULL;
+}
+
+/* There may be thousands: what their objects share is written once. */
+static void
+put_category_scores(struct cw_pack *w, const struct cw_policy *p,
+    const struct cw_category *c, const struct cw_result *res, bool applied)
+{
+	size_t n;
+	const uint8_t *head = make_head(w->arena, p->id, c->id, &n);
+
+	w->bad |= head == NULL;
+	for (size_t k = 0; k < c->nprompts && !w->bad; k++) {
+		cw_json_put_raw(w, (const char *)head, n);
+		cw_json_put_string(w, c->prompts[k].text);
+		put_real(w, "cosine", res->cosines[c->bank + k]);
+		put_real(w, "score", res->scores[c->bank + k]);
+		put_bool(w, "applied", applied);
+		cw_json_put_close(w, '}');
+	}
 }
 
 static void
-scores_json(json_t *root, const struct cw_policy_set *set,
+put_neutral(struct cw_pack *w, const struct cw_policy *p,
     const struct cw_result *res)
 {
-	json_t *scores = json_array(), *neutral = json_array();
+	size_t n;
+	const uint8_t *head = make_head(w->arena, p->id, "", &n);
 
-	for (uint32_t i = 0; i < set->ncategories; i++) {
-		const struct cw_category *c;
-		const struct cw_policy *p;
-
-		cw_policy_set_category(set, i, &p, &c);
-		for (size_t k = 0; k < c->nprompts; k++) {
-			json_t *o = json_object();
-
-			set_text(o, "policy", p->id);
-			set_text(o, "category", c->id);
-			set_text(o, "prompt", c->prompts[k].text);
-			set_real(o, "cosine", res->cosines[c->bank + k]);
-			set_real(o, "score", res->scores[c->bank + k]);
-			json_object_set_new(o, "applied",
-			    json_boolean(res->cats[i].source != CW_FROM_NONE));
-			json_array_append_new(scores, o);
-		}
+	w->bad |= head == NULL;
+	for (size_t k = 0; k < p->nneutral && !w->bad; k++) {
+		cw_json_put_raw(w, (const char *)head, n);
+		cw_json_put_string(w, p->neutral[k].text);
+		put_real(w, "cosine", res->cosines[p->neutral_bank + k]);
+		cw_json_put_close(w, '}');
 	}
+}
+
+static void
+put_scores(struct cw_pack *w, const struct cw_policy_set *set,
+    const struct cw_result *res)
+{
+	const struct cw_cat_result *r = res->cats;
+
+	begin(w, "scores", '[');
 	for (size_t i = 0; i < set->npolicies; i++) {
 		const struct cw_policy *p = &set->policies[i];
 
-		for (size_t k = 0; k < p->nneutral; k++) {
-			json_t *o = json_object();
-
-			set_text(o, "policy", p->id);
-			set_text(o, "prompt", p->neutral[k].text);
-			set_real(o, "cosine",
-			    res->cosines[p->neutral_bank + k]);
-			json_array_append_new(neutral, o);
-		}
+		for (size_t j = 0; j < p->ncategories; j++, r++)
+			put_category_scores(w, p, &p->categories[j], res,
+			    r->source != CW_FROM_NONE);
 	}
-	json_object_set_new(root, "scores", scores);
-	json_object_set_new(root, "neutral", neutral);
-}
-
-static json_t *
-views_json(const struct cw_result *res)
-{
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < res->nviews; i++) {
-		const struct cw_view *v = &res->views[i];
-		json_t *o = json_object();
-
-		set_text(o, "kind", cw_view_name(v->kind));
-		if (v->background != CW_BG_STORED)
-			set_text(o, "background",
-			    cw_background_name(v->background));
-		json_object_set_new(o, "crop",
-		    rectangle(v->x, v->y, v->w, v->h));
-		if (v->frame > 0)
-			set_int(o, "frame", v->frame);
-		json_array_append_new(list, o);
-	}
-	return list;
+	cw_json_put_close(w, ']');
+	begin(w, "neutral", '[');
+	for (size_t i = 0; i < set->npolicies; i++)
+		put_neutral(w, &set->policies[i], res);
+	cw_json_put_close(w, ']');
 }
 
 static void
-additive_json(json_t *o, const struct cw_map *m)
+put_views(struct cw_pack *w, const struct cw_result *res)
 {
-	json_t *parts = json_object();
+	begin(w, "views", '[');
+	for (uint32_t i = 0; i < res->nviews; i++) {
+		const struct cw_view *v = &res->views[i];
 
-	set_real(parts, "class_token", m->class_token);
-	set_real(parts, "mlp", m->mlp);
-	set_real(parts, "out_bias", m->out_bias);
-	set_real(parts, "embedding", m->embedding);
-	set_real(parts, "ln_bias", m->ln_bias);
-	set_real(parts, "entropy", m->entropy);
-	set_real(parts, "rounding", m->rounding);
-	set_real(o, "remainder", m->remainder);
-	json_object_set_new(o, "remainder_parts", parts);
-	set_real(o, "total", m->total);
+		cw_json_put_open(w, '{');
+		cw_json_put_text(w, "kind", cw_view_name(v->kind));
+		if (v->background != CW_BG_STORED)
+			cw_json_put_text(w, "background",
+			    cw_background_name(v->background));
+		put_rectangle(w, "crop", v->x, v->y, v->w, v->h);
+		if (v->frame > 0)
+			put_int(w, "frame", v->frame);
+		cw_json_put_close(w, '}');
+	}
+	cw_json_put_close(w, ']');
 }
 
-static json_t *
-map_json(const struct cw_policy_set *set, const struct cw_result *res,
-    const struct cw_map *m)
+static void
+put_additive(struct cw_pack *w, const struct cw_map *m)
+{
+	put_real(w, "remainder", m->remainder);
+	begin(w, "remainder_parts", '{');
+	put_real(w, "class_token", m->class_token);
+	put_real(w, "mlp", m->mlp);
+	put_real(w, "out_bias", m->out_bias);
+	put_real(w, "embedding", m->embedding);
+	put_real(w, "ln_bias", m->ln_bias);
+	put_real(w, "entropy", m->entropy);
+	put_real(w, "rounding", m->rounding);
+	cw_json_put_close(w, '}');
+	put_real(w, "total", m->total);
+}
+
+static void
+put_faithfulness(struct cw_pack *w, const struct cw_map *m)
+{
+	begin(w, "faithfulness", '{');
+	put_int(w, "masked", m->masked);
+	put_real(w, "drop", m->drop);
+	put_real(w, "random_drop", m->random_drop);
+	put_bool(w, "weak", cw_map_weak(m));
+	cw_json_put_close(w, '}');
+}
+
+static void
+put_map(struct cw_pack *w, const struct cw_policy_set *set,
+    const struct cw_result *res, const struct cw_map *m)
 {
 	const struct cw_view *v = &res->views[m->view];
-	json_t *o = json_object(), *list;
+	const int64_t grid[] = { m->gw, m->gh };
 	const struct cw_category *c;
 	const struct cw_policy *p;
 
 	cw_policy_set_category(set, m->category, &p, &c);
-	set_text(o, "policy", p->id);
-	set_text(o, "category", c->id);
-	set_text(o, "prompt", c->prompts[m->prompt].text);
-	set_text(o, "method", cw_method_name(m->method));
-	json_object_set_new(o, "grid", json_pack("[i,i]", m->gw, m->gh));
-	set_int(o, "view", m->view);
-	json_object_set_new(o, "crop", rectangle(v->x, v->y, v->w, v->h));
-	json_object_set_new(o, "values",
-	    reals(m->values, (size_t)m->gw * m->gh));
+	cw_json_put_open(w, '{');
+	cw_json_put_text(w, "policy", p->id);
+	cw_json_put_text(w, "category", c->id);
+	cw_json_put_text(w, "prompt", c->prompts[m->prompt].text);
+	cw_json_put_text(w, "method", cw_method_name(m->method));
+	put_ints(w, "grid", grid, CW_COUNT(grid));
+	put_int(w, "view", m->view);
+	put_rectangle(w, "crop", v->x, v->y, v->w, v->h);
+	put_reals(w, "values", m->values, (size_t)m->gw * m->gh);
 	if (m->method == CW_M_ADDITIVE)
-		additive_json(o, m);
-	if (m->measured) {
-		list = json_object();
-		set_int(list, "masked", m->masked);
-		set_real(list, "drop", m->drop);
-		set_real(list, "random_drop", m->random_drop);
-		json_object_set_new(list, "weak",
-		    json_boolean(cw_map_weak(m)));
-		json_object_set_new(o, "faithfulness", list);
-	}
-	list = json_array();
+		put_additive(w, m);
+	if (m->measured)
+		put_faithfulness(w, m);
+	begin(w, "regions", '[');
 	for (uint32_t i = 0; i < m->nregions; i++) {
 		const struct cw_region *g = &m->regions[i];
-		json_t *r = json_object();
 
-		json_object_set_new(r, "box",
-		    rectangle(g->x, g->y, g->w, g->h));
-		set_real(r, "share", g->share);
-		json_array_append_new(list, r);
+		cw_json_put_open(w, '{');
+		put_rectangle(w, "box", g->x, g->y, g->w, g->h);
+		put_real(w, "share", g->share);
+		cw_json_put_close(w, '}');
 	}
-	json_object_set_new(o, "regions", list);
-	return o;
+	cw_json_put_close(w, ']');
+	cw_json_put_close(w, '}');
 }
 
 /* Flagged, and no map to show for it: why. */
 static void
-absent_json(json_t *root, const struct cw_policy_set *set,
+put_absent(struct cw_pack *w, const struct cw_policy_set *set,
     const struct cw_result *res)
 {
-	json_t *list = json_array();
+	bool begun = false;
 
 	for (uint32_t i = 0; i < set->ncategories; i++) {
 		const struct cw_cat_result *r = &res->cats[i];
 		const struct cw_category *c;
 		const struct cw_policy *p;
-		json_t *o;
 
 		cw_policy_set_category(set, i, &p, &c);
 		if (r->source == CW_FROM_NONE || r->no_map == CW_MAP_MADE ||
 		    cw_thresholds_decide(&c->thresholds, r->score) == CW_ALLOW)
 			continue;
-		o = json_object();
-		set_text(o, "policy", p->id);
-		set_text(o, "category", c->id);
-		set_text(o, "reason", cw_no_map_name(r->no_map));
-		json_array_append_new(list, o);
+		if (!begun)
+			begin(w, "maps_absent", '[');
+		begun = true;
+		cw_json_put_open(w, '{');
+		cw_json_put_text(w, "policy", p->id);
+		cw_json_put_text(w, "category", c->id);
+		cw_json_put_text(w, "reason", cw_no_map_name(r->no_map));
+		cw_json_put_close(w, '}');
 	}
-	if (json_array_size(list) > 0)
-		json_object_set(root, "maps_absent", list);
-	json_decref(list);
+	if (begun)
+		cw_json_put_close(w, ']');
 }
 
-static json_t *
-text_json(const struct cw_policy_set *set, const struct cw_result *res)
+static void
+put_text(struct cw_pack *w, const struct cw_policy_set *set,
+    const struct cw_result *res)
 {
 	const struct cw_text_result *t = &res->text;
-	json_t *o = json_object(), *tokens = json_array();
 	const struct cw_category *c;
 	const struct cw_policy *p;
 
+	begin(w, "text", '{');
+	begin(w, "tokens", '[');
 	for (uint32_t i = 0; i < t->ntokens; i++)
-		json_array_append_new(tokens, json_string(t->tokens[i]));
-	json_object_set_new(o, "tokens", tokens);
-	json_object_set_new(o, "values", reals(t->values, t->ntokens));
+		cw_json_put_string(w, t->tokens[i]);
+	cw_json_put_close(w, ']');
+	put_reals(w, "values", t->values, t->ntokens);
 	cw_policy_set_category(set, t->category, &p, &c);
-	set_text(o, "policy", p->id);
-	set_text(o, "category", c->id);
-	set_real(o, "score", res->cats[t->category].text_score);
-	set_real(o, "total", t->total);
-	set_real(o, "remainder", t->remainder);
-	return o;
+	cw_json_put_text(w, "policy", p->id);
+	cw_json_put_text(w, "category", c->id);
+	put_real(w, "score", res->cats[t->category].text_score);
+	put_real(w, "total", t->total);
+	put_real(w, "remainder", t->remainder);
+	cw_json_put_close(w, '}');
 }
 
-static json_t *
-timing_json(const struct cw_verdict_facts *f, const struct cw_timing *t)
+static void
+put_timing(struct cw_pack *w, const struct cw_verdict_facts *f,
+    const struct cw_timing *t)
 {
-	json_t *o = json_object();
-
-	set_real(o, "queue", f->queue_us / 1e3);
-	set_real(o, "decode", t->decode / 1e3);
-	set_real(o, "preprocess", t->preprocess / 1e3);
-	set_real(o, "encode", t->encode / 1e3);
-	set_real(o, "score", t->score / 1e3);
-	set_real(o, "explain", t->explain / 1e3);
-	set_real(o, "total", (double)(f->scored_us - f->received_us) / 1e3);
-	return o;
+	begin(w, "timing_ms", '{');
+	put_ms(w, "queue", f->queue_us);
+	put_ms(w, "decode", t->decode);
+	put_ms(w, "preprocess", t->preprocess);
+	put_ms(w, "encode", t->encode);
+	put_ms(w, "score", t->score);
+	put_ms(w, "explain", t->explain);
+	put_ms(w, "total", f->scored_us - f->received_us);
+	cw_json_put_close(w, '}');
 }
 
 /* What the receiver of an error should do: the harshest policy's advice. */
@@ -373,59 +437,84 @@ advice_on_error(const struct cw_policy_set *set)
 }
 
 static void
-failed_json(json_t *root, const struct cw_policy_set *set,
+put_failed(struct cw_pack *w, const struct cw_policy_set *set,
     const struct cw_result *res)
 {
-	json_t *o = json_object();
-
-	set_text(o, "stage", cw_stage_name(res->stage));
-	set_text(o, "code", res->code);
-	set_text(o, "message", res->message);
-	json_object_set_new(root, "error", o);
-	set_text(root, "on_error", cw_action_name(advice_on_error(set)));
+	begin(w, "error", '{');
+	cw_json_put_text(w, "stage", cw_stage_name(res->stage));
+	cw_json_put_text(w, "code", res->code);
+	cw_json_put_text(w, "message", res->message);
+	cw_json_put_close(w, '}');
+	cw_json_put_text(w, "on_error", cw_action_name(advice_on_error(set)));
 }
 
 static void
-scored_json(json_t *root, const struct cw_policy_set *set,
+put_scored(struct cw_pack *w, const struct cw_policy_set *set,
     const struct cw_result *res)
 {
-	flags_json(root, set, res);
-	scores_json(root, set, res);
-	json_object_set_new(root, "views", views_json(res));
+	put_flags(w, set, res, false);
+	put_flags(w, set, res, true);
+	put_scores(w, set, res);
+	put_views(w, res);
 	if (res->nmaps > 0) {
-		json_t *maps = json_array();
-
+		begin(w, "maps", '[');
 		for (uint32_t i = 0; i < res->nmaps; i++)
-			json_array_append_new(maps,
-			    map_json(set, res, &res->maps[i]));
-		json_object_set_new(root, "maps", maps);
+			put_map(w, set, res, &res->maps[i]);
+		cw_json_put_close(w, ']');
 	}
-	absent_json(root, set, res);
+	put_absent(w, set, res);
 	if (res->text.ntokens > 0)
-		json_object_set_new(root, "text", text_json(set, res));
+		put_text(w, set, res);
 }
 
 /* What the frames behind the verdict are, in their order. */
 static void
-evidence_json(json_t *root, const struct cw_verdict_facts *f)
+put_evidence(struct cw_pack *w, const struct cw_verdict_facts *f)
 {
-	json_t *list = json_array();
-
+	if (f->nevidence == 0)
+		return;
+	begin(w, "evidence", '[');
 	for (uint32_t i = 0; i < f->nevidence; i++)
-		json_array_append_new(list,
-		    json_string(cw_artifact_name(f->evidence[i])));
-	if (f->nevidence > 0)
-		json_object_set(root, "evidence", list);
-	json_decref(list);
+		cw_json_put_string(w, cw_artifact_name(f->evidence[i]));
+	cw_json_put_close(w, ']');
 }
 
-static int
-append(const char *buffer, size_t size, void *payload)
+static void
+put_verdict(struct cw_pack *w, const struct cw_verdict_facts *f,
+    const struct cw_policy_set *set, const struct cw_result *res)
 {
-	struct cw_pack *w = payload;
+	const struct cw_decision d = cw_verdict_decide(set, res);
+	char received[CW_RFC3339_MAX], scored[CW_RFC3339_MAX];
 
-	cw_put_raw(w, buffer, size);
-	return cw_pack_ok(w) ? 0 : -1;
+	cw_rfc3339(f->received_us, received);
+	cw_rfc3339(f->scored_us, scored);
+	cw_json_put_open(w, '{');
+	cw_json_put_text(w, "schema", "clipward.verdict/1");
+	cw_json_put_text(w, "id", f->id);
+	cw_json_put_text(w, "decision", cw_action_name(d.action));
+	cw_json_put_text(w, "received_at", received);
+	cw_json_put_text(w, "scored_at", scored);
+	cw_json_put_text(w, "surface", f->surface);
+	put_image(w, f, res);
+	if (res->failed)
+		put_failed(w, set, res);
+	else
+		put_scored(w, set, res);
+	put_evidence(w, f);
+	begin(w, "model", '{');
+	cw_json_put_key(w, "name");
+	cw_json_put_string(w, f->model_name);
+	cw_json_put_key(w, "sha256");
+	cw_json_put_string(w, f->model_sha256);
+	cw_json_put_close(w, '}');
+	begin(w, "policies", '{');
+	cw_json_put_text(w, "hash", set->hash);
+	cw_json_put_close(w, '}');
+	put_bool(w, "cached", f->cached);
+	put_int(w, "attempt", f->attempt);
+	put_timing(w, f, &res->timing);
+	cw_json_put_text(w, "build", CW_VERSION);
+	cw_json_put_close(w, '}');
 }
 
 const char *
@@ -433,42 +522,14 @@ cw_verdict_json(const struct cw_verdict_facts *f,
     const struct cw_policy_set *set, const struct cw_result *res,
     struct cw_arena *a, size_t *len)
 {
-	const struct cw_decision d = cw_verdict_decide(set, res);
-	char received[CW_RFC3339_MAX], scored[CW_RFC3339_MAX];
 	struct cw_pack w;
-	json_t *root;
-	int rc;
 
-	cw_json_memory_watch();
-	root = json_object();
-	cw_rfc3339(f->received_us, received);
-	cw_rfc3339(f->scored_us, scored);
-	set_text(root, "schema", "clipward.verdict/1");
-	set_text(root, "id", f->id);
-	set_text(root, "decision", cw_action_name(d.action));
-	set_text(root, "received_at", received);
-	set_text(root, "scored_at", scored);
-	set_text(root, "surface", f->surface);
-	json_object_set_new(root, "image", image_json(f, res));
-	if (res->failed)
-		failed_json(root, set, res);
-	else
-		scored_json(root, set, res);
-	evidence_json(root, f);
-	json_object_set_new(root, "model", json_pack("{s:s,s:s}", "name",
-	    f->model_name, "sha256", f->model_sha256));
-	json_object_set_new(root, "policies",
-	    json_pack("{s:s}", "hash", set->hash));
-	json_object_set_new(root, "cached", json_boolean(f->cached));
-	set_int(root, "attempt", f->attempt);
-	json_object_set_new(root, "timing_ms", timing_json(f, &res->timing));
-	set_text(root, "build", CW_VERSION);
-
-	cw_pack_init(&w, a, 16384);
-	rc = json_dump_callback(root, append, &w, JSON_COMPACT | DIGITS);
-	json_decref(root);
+	/* Room for most verdicts, so that few are moved while they grow. */
+	cw_pack_init(&w, a, 16384 + (res->failed ? 0 :
+	    set->nprompts * PROMPT_BYTES));
+	put_verdict(&w, f, set, res);
 	cw_put_u8(&w, '\0');
-	if (rc == -1 || !cw_pack_ok(&w) || cw_json_memory_short())
+	if (!cw_pack_ok(&w))
 		return NULL;
 	*len = w.len - 1;
 	return (const char *)w.p;

@@ -52,8 +52,8 @@ void cw_policy_set_category(const struct cw_policy_set *set, uint32_t i,
     const struct cw_policy **p, const struct cw_category **c);
 
 /*
- * The JSON line without a newline, in the arena; NULL when it overflows or
- * there is no memory: never a line that lacks something.
+ * The JSON line without a newline, in the arena; NULL when it overflows: never
+ * a line that lacks something.
  */
 const char *cw_verdict_json(const struct cw_verdict_facts *f,
     const struct cw_policy_set *set, const struct cw_result *res,

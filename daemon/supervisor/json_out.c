@@ -5,35 +5,17 @@
 
 #include <string.h>
 
-#include "format/utf8.h"
+#include "format/json_write.h"
 
 const char *
 cw_json_string(struct cw_arena *a, const char *s)
 {
-	static const char hex[] = "0123456789abcdef";
-	const bool utf8 = cw_utf8_valid(s, strlen(s));
-	char *out = cw_arena_alloc(a, 6 * strlen(s) + 3), *p = out;
+	struct cw_pack w;
 
-	if (out == NULL)
-		return NULL;
-	*p++ = '"';
-	for (; *s != '\0'; s++) {
-		const unsigned char c = (unsigned char)*s;
-
-		if (c == '"' || c == '\\') {
-			*p++ = '\\';
-			*p++ = (char)c;
-		} else if (c < 0x20) {
-			memcpy(p, "\\u00", 4);
-			p[4] = hex[c >> 4];
-			p[5] = hex[c & 15];
-			p += 6;
-		} else
-			*p++ = c >= 0x80 && !utf8 ? '?' : (char)c;
-	}
-	*p++ = '"';
-	*p = '\0';
-	return out;
+	cw_pack_init(&w, a, strlen(s) + 16);
+	cw_json_put_string(&w, s);
+	cw_put_u8(&w, '\0');
+	return cw_pack_ok(&w) ? (const char *)w.p : NULL;
 }
 
 const char *

@@ -11,10 +11,10 @@
 
 #include "base/io.h"
 #include "conf/config.h"
-#include "format/json_memory.h"
 #include "format/job.h"
 #include "supervisor/gates.h"
 #include "supervisor/http.h"
+#include "supervisor/json_memory.h"
 #include "supervisor/metrics.h"
 #include "supervisor/pool.h"
 #include "supervisor/queue.h"

@@ -70,7 +70,8 @@ is_better(const struct cw_cat_result *old, const struct cw_score *s)
 
 static enum cw_status
 score_category(const struct cw_worker *w, struct cw_task *t, uint32_t i,
-    uint32_t view, const float *cos, bool *better, struct cw_err *err)
+    uint32_t view, const float *cos, double contrast, bool *better,
+    struct cw_err *err)
 {
 	float *each = cw_arena_floats(w->scratch, CW_PROMPTS_MAX);
 	struct cw_cat_result *best = &t->image[i];
@@ -81,8 +82,8 @@ score_category(const struct cw_worker *w, struct cw_task *t, uint32_t i,
 
 	cw_policy_set_category(&w->bank->set, i, &p, &c);
 	CW_CHECK(each != NULL);
-	st = cw_policy_score(p, c, cos, w->info->logit_scale, w->info->sha256,
-	    each, &s);
+	st = cw_policy_score(p, c, cos, contrast, w->info->logit_scale,
+	    w->info->sha256, each, &s);
 	if (st != CW_OK || !isfinite(s.score) || !isfinite(s.margin))
 		return cw_err_set(err, CW_E_NUMERIC,
 		    "%s: the score is not a number", c->id);
@@ -105,23 +106,33 @@ cw_score_view(const struct cw_worker *w, struct cw_task *t, uint32_t view,
 	const struct cw_policy_set *set = &w->bank->set;
 	const size_t mark = cw_arena_mark(w->scratch);
 	enum cw_status st = CW_OK;
+	double contrast;
 	uint32_t i = 0;
 
+	memset(better, 0, set->ncategories * sizeof(*better));
 	if (view == 0)
 		memcpy(t->res.cosines, cos, set->nprompts * sizeof(*cos));
 	for (size_t k = 0; k < set->npolicies; k++) {
 		const struct cw_policy *p = &set->policies[k];
+		const uint32_t first = i;
 
-		for (size_t j = 0; j < p->ncategories; j++, i++) {
-			better[i] = false;
-			if (!t->applied[k] || st != CW_OK)
-				continue;
-			st = score_category(w, t, i, view, cos, &better[i],
-			    err);
+		i += (uint32_t)p->ncategories;
+		if (!t->applied[k] || p->ncategories == 0)
+			continue;
+		st = cw_policy_contrast(p, cos, w->info->logit_scale,
+		    &contrast);
+		if (st != CW_OK)
+			return cw_err_set(err, st, "%s: the neutral prompts' "
+			    "sum is not a number", p->id);
+		for (uint32_t j = first; j < i && st == CW_OK; j++) {
+			st = score_category(w, t, j, view, cos, contrast,
+			    &better[j], err);
 			cw_arena_release(w->scratch, mark);
 		}
+		if (st != CW_OK)
+			return st;
 	}
-	return st;
+	return CW_OK;
 }
 
 void
@@ -136,13 +147,15 @@ cw_score_margin(const struct cw_worker *w, const struct cw_policy *p,
     const struct cw_category *c, uint32_t prompt, const float *cos)
 {
 	struct cw_category one = *c;
+	double contrast;
 	struct cw_score s;
 
 	one.prompts += prompt;
 	one.bank += prompt;
 	one.nprompts = 1;
-	if (cw_policy_score(p, &one, cos, w->info->logit_scale, "", NULL,
-	    &s) != CW_OK)
+	if (cw_policy_contrast(p, cos, w->info->logit_scale, &contrast) !=
+	    CW_OK || cw_policy_score(p, &one, cos, contrast,
+	    w->info->logit_scale, "", NULL, &s) != CW_OK)
 		return NAN;
 	return s.margin;
 }

@@ -28,7 +28,7 @@ CW_MUST_USE enum cw_status cw_score_begin(const struct cw_bank *b,
  *	cos	[nprompts] of this view.
  *	better	[ncategories] set where this view is the harshest so far.
  *
- * CW_E_NUMERIC names the category whose score is not a number.
+ * CW_E_NUMERIC names the category, or the policy, whose score is not a number.
  */
 CW_MUST_USE enum cw_status cw_score_view(const struct cw_worker *w,
     struct cw_task *t, uint32_t view, const float *cos, bool *better,

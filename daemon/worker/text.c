@@ -173,15 +173,20 @@ score_window(struct cw_worker *w, const bool *applied, uint32_t window,
 
 	for (size_t k = 0; k < set->npolicies; k++) {
 		const struct cw_policy *p = &set->policies[k];
+		double contrast = 0;
+		enum cw_status st;
 
+		st = cw_policy_contrast(p, cos, w->info->logit_scale,
+		    &contrast);
 		for (size_t j = 0; j < p->ncategories; j++, i++) {
-			struct cw_score s;
-			enum cw_status st;
+			struct cw_score s = { 0 };
 
 			if (applied != NULL && !applied[k])
 				continue;
-			st = cw_policy_score(p, &p->categories[j], cos,
-			    w->info->logit_scale, w->info->sha256, NULL, &s);
+			if (st == CW_OK)
+				st = cw_policy_score(p, &p->categories[j],
+				    cos, contrast, w->info->logit_scale,
+				    w->info->sha256, NULL, &s);
 			if (st != CW_OK || !isfinite(s.score))
 				return cw_err_set(err, CW_E_NUMERIC,
 				    "%s: the text's score is not a number",

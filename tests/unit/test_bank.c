@@ -236,11 +236,13 @@ test_a_contrast_sums_to_the_margin_for_every_scoring(void **state)
 			struct cw_policy p = policies[0];
 			struct cw_contrast k;
 			struct cw_score score;
-			double sum;
+			double against, sum;
 
 			p.scoring = (enum cw_scoring)s;
+			assert_int_equal(cw_policy_contrast(&p, cos, SCALE,
+			    &against), CW_OK);
 			assert_int_equal(cw_policy_score(&p, &violence[0],
-			    cos, SCALE, "", NULL, &score), CW_OK);
+			    cos, against, SCALE, "", NULL, &score), CW_OK);
 			assert_int_equal(cw_contrast_make(&p, &violence[0],
 			    score.prompt, cos, SCALE, worker.batch, &k),
 			    CW_OK);

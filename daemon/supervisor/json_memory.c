@@ -1,7 +1,7 @@
 /*
  * json_memory.c - see json_memory.h.
  */
-#include "format/json_memory.h"
+#include "supervisor/json_memory.h"
 
 #include <jansson.h>
 

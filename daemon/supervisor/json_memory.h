@@ -1,7 +1,7 @@
 /*
  * json_memory.h - did the JSON library have all the memory it asked for?
  *
- * Runs in: supervisor, cli.  Never: logs, on more than one thread.
+ * Runs in: supervisor.  Never: logs, on more than one thread.
  *
  * A tree whose node could not be had is built on without it, and what is
  * printed then lacks a field without a word.  So whoever builds one asks.
