@@ -87,6 +87,15 @@ class Growth:
         for p in PRECISIONS:
             print(f"{p}: {got[p, counts[-1]] / got[p, 1]:.3f} times one")
 
+    @staticmethod
+    def pace(scan, files):
+        """Pictures a second with a worker and the command, and of the worker
+        alone; by processor time, each waits for nobody."""
+        if not CPU_CLOCK:
+            return scan.paces(files, "fp32", 48)
+        worker, command = scan.costs(files, "fp32", 48)
+        return 1000 / (worker + command), 1000 / worker
+
     def prompts(self):
         """Verdicts of `clipward scan`; the texts are encoded before."""
         files = pictures.photos(os.path.join(self.home, "pictures"))
@@ -100,13 +109,17 @@ class Growth:
             got = {}
             for _ in range(ROUNDS):
                 for n in PROMPTS:
-                    both = scans[n].paces(files["640x480"], "fp32", 48)
+                    both = self.pace(scans[n], files["640x480"])
                     for who, rate in zip(("command", "worker"), both):
                         got.setdefault((who, n), []).append(rate)
                     print(f"  {n}: {both}", file=sys.stderr, flush=True)
         got = {k: median(v) for k, v in got.items()}
         self.curve("prompts, 640x480 JPEG to verdict, fp32", "prompts", got,
                    list(PROMPTS))
+        for n in PROMPTS:
+            worker = 1000 / got["worker", n]
+            print(f"{n} prompts: {worker:.2f} ms a picture in the worker and "
+                  f"{1000 / got['command', n] - worker:.2f} ms beside it")
         for who in ("worker", "command"):
             slower = 1 - got[who, PROMPTS[-1]] / got[who, PROMPTS[0]]
             print(f"{who}: {100 * slower:.2f} % slower with {PROMPTS[-1]} "
@@ -140,8 +153,9 @@ def main():
     growth = Growth(*sys.argv[1:3])
     parts = ["batches", "workers", "prompts", "sizes", "shapes"]
     if CPU_CLOCK:
-        parts = ["batches", "shapes"]
-    for part in parts:
+        parts = ["batches", "prompts", "shapes"]
+    only = os.environ.get("CW_BENCH_ONLY", "").split()
+    for part in [p for p in parts if not only or p in only]:
         getattr(growth, part)()
     path = os.path.join(sys.argv[2], "growth.svg")
     save(path, growth.panels)

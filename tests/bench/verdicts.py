@@ -6,6 +6,7 @@ them over the seconds between them.
 """
 import os
 import resource
+import subprocess
 import time
 from datetime import datetime
 from statistics import median
@@ -13,7 +14,7 @@ from statistics import median
 import numpy as np
 
 import pictures
-from engines import CORES, CPU_CLOCK, Peers
+from engines import CORES, CPU_CLOCK, Peers, environment, on_cores
 
 WANT = {"12 MP": 3, "2 MP": 2, "640x480": 1.5}
 SHORT = 8                       # pictures of the shorter scan, a worker
@@ -47,6 +48,18 @@ def clock():
     return spent.ru_utime + spent.ru_stime
 
 
+def spent_ms(pid):
+    """Processor time of a running process."""
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as f:
+        return int(f.read().split()[0]) / 1e6
+
+
+def worker_of(pid):
+    """The one child of a scan."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return int(f.read())
+
+
 class Scan:
     def __init__(self, ours, policies):
         self.ours, self.policies = ours, policies
@@ -77,6 +90,27 @@ class Scan:
         busy = sum(v["timing_ms"][k] for v in got for k in
                    ("decode", "preprocess", "encode", "score")) / 1000
         return count / (max(ends) - min(ends)).total_seconds(), count / busy
+
+    def costs(self, files, precision, count):
+        """Processor milliseconds a picture of the worker and of the command,
+        between two verdicts; before the first of them both have started, and
+        after the second there is more to do for both."""
+        first, last = count // 6, count - count // 6
+        args = self.ours.command(
+            "scan", "--json", "--precision", precision, "--policies",
+            self.policies, "--workers", "1", "--views", "center", "--explain",
+            "never", *(files * count)[:count])
+        with subprocess.Popen(args, env=environment(),
+                              preexec_fn=on_cores(1),
+                              stdout=subprocess.PIPE) as scan:
+            marks = []
+            for i, _ in enumerate(scan.stdout, 1):
+                if i in (first, last):
+                    marks.append([spent_ms(worker_of(scan.pid)),
+                                  spent_ms(scan.pid)])
+        if len(marks) != 2:
+            raise RuntimeError("scan: a verdict is missing")
+        return [(b - a) / (last - first) for a, b in zip(*marks)]
 
     def rate(self, files, precision, workers, longer, *more):
         """Images a second beyond a scan of SHORT for each worker."""
