@@ -18,6 +18,16 @@ COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 DECISION = {"allow": "32", "review": "33", "block": "31", "error": "35"}
 
 
+def people():
+    """What a person says of the sample pictures: {name: "allow" or "flag"}."""
+    path = pathlib.Path(__file__).parent / "data/people.txt"
+    lines = [line.split() for line in path.read_text().splitlines()]
+    return {name: word for name, word in (x for x in lines if len(x) == 2)}
+
+
+PEOPLE = people()
+
+
 def paint(text, code):
     return f"\x1b[{code}m{text}\x1b[0m" if COLOUR else text
 
@@ -81,6 +91,9 @@ def show(verdict, pictures, out):
         print(f"      why \"{m['prompt']}\": patches {sum(m['values']):+.2f} + rest {m['remainder']:+.2f}"
               f" = {m['total']:+.2f} logits; crop {m['crop']}")
         heat(m["values"], m["grid"])
+    person = PEOPLE.get(verdict["id"])
+    if person and (person == "allow") != (decision == "allow"):
+        print(paint(f"      wrong: a person would {person} it", "35"))
     for i, png in enumerate(pictures):
         path = out / f"{verdict['id']}.{i}.png"
         path.write_bytes(png)
@@ -97,7 +110,10 @@ def main():
     verdicts = [receive(sock) for _ in names]
     for verdict, pictures in sorted(verdicts, key=lambda v: v[0]["id"]):
         show(verdict, pictures, pathlib.Path(out))
+    judged = [v for v, _ in verdicts if v["id"] in PEOPLE]
+    agreed = sum((PEOPLE[v["id"]] == "allow") == (v["decision"] == "allow") for v in judged)
     seen = sum(len(v["scores"]) if "scores" in v else 0 for v, _ in verdicts)
+    print(f"{agreed} of {len(judged)} as a person would decide; the rest is marked wrong")
     print(f"{len(verdicts)} verdicts, {seen} prompt scores; the JSON lines are in "
           f"{os.path.relpath(out)}/verdicts.jsonl")
 

@@ -5,9 +5,9 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-BATCH = 40              # pictures per process and step
-FRESH = 16              # of which newly drawn; the rest are drawn before
-POOL = 4096             # pictures remembered
+BATCH = 80              # pictures of a step, shared by all processes
+FRESH = 32              # of which newly drawn; the rest are drawn before
+POOL = 8192             # pictures remembered
 FIRST = 600             # pictures drawn before the first step
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -22,31 +22,32 @@ def pixels(images):
 class Pool:
     """Pictures drawn so far; each is used about BATCH / FRESH times."""
 
-    def __init__(self, scenes):
+    def __init__(self, scenes, processes):
         self.scenes, self.items = scenes, []
+        self.size, self.fresh = BATCH // processes, FRESH // processes
 
-    def batch(self, rng, done, size=BATCH, fresh=FRESH):
-        want = fresh if self.items else FIRST
-        plain = max(0.35, 0.8 - 3 * done)       # easy pictures come first
+    def batch(self, rng, done):
+        want = self.fresh if self.items else FIRST
+        plain = max(0.1, 0.8 - 3 * done)       # easy pictures come first
         for item in [self.scenes.random(rng, plain) for _ in range(want)]:
             if len(self.items) < POOL:
                 self.items.append(item)
             else:
                 self.items[rng.integers(POOL)] = item
         picked = [self.items[i] for i in
-                  rng.choice(len(self.items), size, replace=False)]
+                  rng.choice(len(self.items), self.size, replace=False)]
         images = np.stack([p[1] for p in picked])
         return picked, images, np.stack([p[3] for p in picked])
 
 
 def targets(picked, other):
-    """[B, K + 1]: the share of all that is drawn which each concept has; the
-    last column is for pictures without any."""
+    """[B, K + 1]: how much of all that is drawn each concept is, by the square
+    root of the area it covers; the last column is for pictures without any."""
     t = np.zeros((len(picked), other + 1), np.float32)
     for row, item in zip(t, picked):
         for c, s in zip(item[0], item[2]):
             if c != other:
-                row[c] += s + 0.01
+                row[c] += (s + 0.005) ** 0.5    # small ones count too
         if not row.any():
             row[-1] = 1
         row /= row.sum()

@@ -10,11 +10,11 @@ def orthogonal(m):
     a, b, c = 3.4445, -4.7750, 2.0315
     turned = m.shape[0] > m.shape[1]
     x = m.t() if turned else m
-    x = x / (x.norm() + 1e-7)
+    x = (x / (x.norm() + 1e-7)).bfloat16()
     for _ in range(5):
         s = x @ x.t()
         x = a * x + (b * s + c * s @ s) @ x
-    return x.t() if turned else x
+    return (x.t() if turned else x).float()
 
 
 class Muon(torch.optim.Optimizer):

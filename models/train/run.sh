@@ -4,8 +4,9 @@
 # usage: models/train/run.sh [WORK_DIR]
 #
 # Resumable: what is in WORK_DIR already is not made again, and a training goes
-# on from its last state. Needs npm, python3 with venv, two cores, 2 GB of
-# memory and about an hour; pulls packages from npm and PyPI by exact version.
+# on from its last state. Needs npm, python3 with venv, a C++ compiler (for
+# torch.compile), two cores, 4 GB of memory and about two hours; pulls packages
+# from npm and PyPI by exact version.
 # PYTHON names an interpreter that has requirements.txt already; CW_SEED, CW_STEPS
 # change the run.
 set -eu

@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 
 from icons import SIDE as SPRITE, load_world
 
-SIDE = 56               # pixels of a picture; the model's image_size
+SIDE = 64               # pixels of a picture; the model's image_size
 PATCH = 8
 GRID = SIDE // PATCH
 COVERED = 0.2           # share of a patch a drawing covers to own it
@@ -282,8 +282,8 @@ class Scenes:
         canvas = Image.fromarray(back.astype(np.uint8))
         cover = np.zeros((len(kinds), SIDE, SIDE), np.uint8)
         boxes = []
-        low, high = ((36, 57) if plain else
-                     ((22, 55), (20, 37), (18, 32), (17, 29))[max(0, len(kinds) - 1)])
+        low, high = ((40, 65) if plain else
+                     ((26, 63), (24, 44), (24, 38), (24, 36))[max(0, len(kinds) - 1)])
         for k, concept in enumerate(kinds):
             size = int(rng.integers(low, high))
             behind = np.asarray(canvas.resize((1, 1), Image.BOX), float)[0, 0]
@@ -315,7 +315,7 @@ class Scenes:
         """A training picture: plain or a scene of zero to four drawings.
         -> concepts, picture, shares, patch labels"""
         plain = rng.random() < plain
-        count = 1 if plain else int(rng.choice(5, p=(.03, .27, .3, .2, .2)))
+        count = 1 if plain else int(rng.choice(5, p=(.02, .14, .26, .2, .38)))
         kinds = []
         for _ in range(count):
             k = (self.other if rng.random() < 0.1 else
