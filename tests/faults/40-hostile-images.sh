@@ -111,7 +111,11 @@ def cpu_ms():
 
 
 ms, kb = {}, {}
-for name in small:
+
+
+def refuse(name, once):
+    """One bomb to a fresh worker: processor time [ms], memory [KB]."""
+    global worker
     data = open(folder + "/" + name, "rb").read()
     before = workers()
     os.kill(before[0], 9)
@@ -121,12 +125,17 @@ for name in small:
         time.sleep(0.02)
     worker = workers()[0]
     resident, code, began = status("VmRSS"), status("RssFile"), cpu_ms()
-    c.submit(data, id=name, explain="never")
-    c.until(lambda: name in c.verdicts, 20)
-    ms[name] = cpu_ms() - began
+    c.submit(data, id=once, explain="never")
+    c.until(lambda: once in c.verdicts, 20)
     # without the bytes themselves, and pages of programs touched first now
-    kb[name] = (status("VmHWM") - resident - len(data) / 1024 -
-                (status("RssFile") - code))
+    return cpu_ms() - began, (status("VmHWM") - resident - len(data) / 1024 -
+                              (status("RssFile") - code))
+
+
+for name in small:
+    # The kernel's counters are off by some 64 pages a core: the middle of three.
+    runs = [refuse(name, "%s.%d" % (name, i)) for i in range(3)]
+    ms[name], kb[name] = (sorted(x)[1] for x in zip(*runs))
 check("a bomb is refused in 10 ms", max(ms.values()) <= 10, ms)
 check("and within 1 MB beside its own bytes", max(kb.values()) <= 1024, kb)
 figure("bombs refused from the header: %s (bounds 10 ms, 1024 KB)" % ", ".join(
@@ -139,6 +148,6 @@ figure("%d hostile files, 0 deaths (rate below %.1e), slowest %.0f ms (%s), "
 check.done()
 EOT
 check "the daemon goes on" is_ready
-same "no worker died but the three killed here" 3 \
+same "no worker died but the nine killed here" 9 \
     "$(status counters.worker_deaths)"
 finish
