@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from scenes import PATCH, SIDE
+
 CONFIG = {
-    "image": 64, "patch": 8, "width": 128, "layers": 6, "heads": 4,
+    "image": SIDE, "patch": PATCH, "width": 128, "layers": 6, "heads": 4,
     "embed": 128, "text_width": 128, "text_layers": 2, "text_heads": 4,
     "context": 32, "merges": 1200,
 }

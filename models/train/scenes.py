@@ -15,8 +15,8 @@ from PIL import Image, ImageFilter
 
 from icons import SIDE as SPRITE, load_world
 
-SIDE = 64               # pixels of a picture; the model's image_size
-PATCH = 8
+SIDE = 64               # pixels of a picture, and what the model takes
+PATCH = 8               # pixels of a patch of it, the same
 GRID = SIDE // PATCH
 COVERED = 0.2           # share of a patch a drawing covers to own it
 RED, BLUE = (0.97, 1.03), (0.52, 0.64)          # hues of the `ink` colours

@@ -45,7 +45,7 @@ class Trainer:
         torch.manual_seed(args.seed)
         self.model = Clip(CONFIG, len(self.tokenizer.vocab))
         self.model.start_patches(self.some_patches())
-        self.seen = torch.compile(self.model.image)     # three times as fast
+        self.encode = torch.compile(self.model.image)   # three times as fast
         k, d = self.bank.other + 1, CONFIG["width"]
         self.helpers = nn.ModuleDict({"picture": nn.Linear(d, k),
                                       "patch": nn.Linear(d, k + 1),
@@ -118,7 +118,7 @@ class Trainer:
         x = pixels(images)
         label = torch.from_numpy(label)
         with torch.autocast("cpu", torch.bfloat16):
-            u, pooled, patches = (t.float() for t in self.seen(x))
+            u, pooled, patches = (t.float() for t in self.encode(x))
         target = targets(picked, self.bank.other)
         vectors = F.normalize(self.helpers["names"].weight, dim=-1)
         logits = self.model.scale() * u @ vectors.t()
