@@ -10,7 +10,7 @@
 
 #define HELD_MAGIC	0x4e1d1e77u
 #define BLOCK		512u
-#define NONE		UINT32_MAX
+#define NONE		CW_NOBODY
 _Static_assert(sizeof(struct cw_letter) + 8 < BLOCK, "a head fits");
 
 #define KEEP_BYTES	((size_t)1 << 20)	/* not worth giving back */
@@ -23,7 +23,6 @@ struct head {
 
 struct client {
 	uint32_t	 first, last;	/* letters, by first block, or NONE */
-	uint32_t	 letters;
 	uint64_t	 blocks;
 	uint32_t	 after, before;	/* clients with letters, a list */
 };
@@ -206,7 +205,6 @@ cw_held_put(struct cw_held *h, uint32_t client, const struct cw_letter *l,
 		head(h, k->last)->next = first;
 	k->last = first;
 	k->blocks += need;
-	k->letters++;
 	return true;
 }
 
@@ -251,7 +249,6 @@ cw_held_pop(struct cw_held *h, uint32_t client)
 
 	CW_CHECK(first != NONE);
 	k->blocks -= blocks_of(&head(h, first)->l);
-	k->letters--;
 	k->first = head(h, first)->next;
 	if (k->first == NONE) {
 		k->last = NONE;
