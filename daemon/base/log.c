@@ -29,17 +29,6 @@ static const char *const level_names[] = {
 	[CW_LOG_DEBUG] = "debug",
 };
 
-int
-cw_level_parse(const char *name, enum cw_level *out)
-{
-	for (int i = CW_LOG_ERR; i <= CW_LOG_DEBUG; i++)
-		if (strcmp(name, level_names[i]) == 0) {
-			*out = i;
-			return 1;
-		}
-	return 0;
-}
-
 const char *
 cw_level_name(enum cw_level level)
 {

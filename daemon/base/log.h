@@ -41,8 +41,7 @@ void cw_log(enum cw_level level, const char *fmt, ...) CW_PRINTF(2, 3);
 /* Print a pending "... (N more)" line. */
 void cw_log_flush(void);
 
-/* "err" ... "debug" -> level; false when it is none of them. */
-int cw_level_parse(const char *name, enum cw_level *out);
+/* "err" ... "debug" */
 const char *cw_level_name(enum cw_level level);
 
 #endif /* CW_LOG_H */

@@ -2,11 +2,9 @@
  * cmd_embed.c - clipward embed, clipward tokenize: what the towers make of
  * an image or a text, for programs and for comparison with other CLIPs.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/io.h"
 #include "cli/adhoc.h"
 #include "cli/commands.h"
 #include "cli/local.h"

@@ -2,11 +2,9 @@
  * cmd_policy_test.c - clipward policy test: the images that policies bring,
  * each scored against its own policy alone.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/io.h"
 #include "cli/commands.h"
 #include "cli/local.h"
 #include "format/verdict.h"

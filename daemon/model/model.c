@@ -147,7 +147,8 @@ cw_model_open(const char *dir, const struct cw_model_opts *opts,
 	if (st == CW_OK) {
 		fill_info(m, dir, opts->sha256, cache);
 		st = cw_prepare(&m->weights, m->config.kind, kernel,
-		    opts->shallow_int8 ? 0 : CW_DEEP, m->info.sha256, cache, boot, &m->prepared, err);
+		    opts->shallow_int8 ? 0 : CW_DEEP, m->info.sha256, cache,
+		    boot, &m->prepared, err);
 		/* Hashed and packed: most of the file is done with. */
 		cw_safetensors_rest(&m->files);
 	}
