@@ -110,12 +110,18 @@ def cpu_ms():
     return int(open("/proc/%d/schedstat" % worker).read().split()[0]) / 1e6
 
 
+def forget_peak():
+    """VmHWM begins anew: a worker's start takes more than any refusal."""
+    try:
+        with open("/proc/%d/clear_refs" % worker, "w") as f:
+            f.write("5")
+        return True
+    except PermissionError:
+        return False
+
+
 ms, kb = {}, {}
-
-
-def refuse(name, once):
-    """One bomb to a fresh worker: processor time [ms], memory [KB]."""
-    global worker
+for name in small:
     data = open(folder + "/" + name, "rb").read()
     before = workers()
     os.kill(before[0], 9)
@@ -124,23 +130,22 @@ def refuse(name, once):
                                       not ready()):
         time.sleep(0.02)
     worker = workers()[0]
+    known = forget_peak()
     resident, code, began = status("VmRSS"), status("RssFile"), cpu_ms()
-    c.submit(data, id=once, explain="never")
-    c.until(lambda: once in c.verdicts, 20)
+    c.submit(data, id=name, explain="never")
+    c.until(lambda: name in c.verdicts, 20)
+    ms[name] = cpu_ms() - began
     # without the bytes themselves, and pages of programs touched first now
-    return cpu_ms() - began, (status("VmHWM") - resident - len(data) / 1024 -
-                              (status("RssFile") - code))
-
-
-for name in small:
-    # The kernel's counters are off by some 64 pages a core: the middle of three.
-    runs = [refuse(name, "%s.%d" % (name, i)) for i in range(3)]
-    ms[name], kb[name] = (sorted(x)[1] for x in zip(*runs))
+    kb[name] = (status("VmHWM") - resident - len(data) / 1024 -
+                (status("RssFile") - code))
 check("a bomb is refused in 10 ms", max(ms.values()) <= 10, ms)
-check("and within 1 MB beside its own bytes", max(kb.values()) <= 1024, kb)
+if known:
+    check("and within 1 MB beside its own bytes", max(kb.values()) <= 1024, kb)
+else:
+    print("skip bombs' memory: only root may reset a worker's peak")
 figure("bombs refused from the header: %s (bounds 10 ms, 1024 KB)" % ", ".join(
-    "%s %.1f ms +%.0f KB" % (n[4:].rsplit(".")[0], ms[n], max(kb[n], 0))
-    for n in small))
+    "%s %.1f ms" % (n[4:].rsplit(".")[0], ms[n]) +
+    (" +%.0f KB" % max(kb[n], 0) if known else "") for n in small))
 figure("%d hostile files, 0 deaths (rate below %.1e), slowest %.0f ms (%s), "
        "memory +%.0f MB; bombs %s ms" % (
            len(times), 3 / len(times), times[slow[-1]] * 1e3, slow[-1],
@@ -148,6 +153,6 @@ figure("%d hostile files, 0 deaths (rate below %.1e), slowest %.0f ms (%s), "
 check.done()
 EOT
 check "the daemon goes on" is_ready
-same "no worker died but the nine killed here" 9 \
+same "no worker died but the three killed here" 3 \
     "$(status counters.worker_deaths)"
 finish
