@@ -49,7 +49,5 @@ EOT
 idle() {
 	[ "$(status queue.pending)" = 0 ]
 }
-# How long that takes is the machine's affair: all that waited has to go.
-until_true 120 idle
-same "nothing is left to do" 0 "$(status queue.pending)"
+check "nothing is left to do" until_true 20 idle
 finish

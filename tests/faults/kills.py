@@ -9,7 +9,7 @@ import random
 
 from daemon import *  # noqa: F403
 
-KILLS = int(os.environ.get("KILLS", 2000 if LONG else 16))
+KILLS = int(os.environ.get("KILLS", 2000 if LONG else 26))
 WINDOW = 40
 r = random.Random(int(os.environ.get("SEED", "1")))
 

@@ -224,13 +224,15 @@ def late_reader():
     c = Client(END, rcvhwm=4, rcvbuf=8192)
     c.submit(picture(5), id="late", explain="always")
     c.until(lambda: "late" in c.verdicts)
-    n = 1500
+    n, asked = 1500, d.status()["gate"]["messages"]
     for _ in range(n):
         c.ask("GET", id="late")
+    # all are asked for, and what does not fit the sockets is held
     end = time.monotonic() + 20
-    while time.monotonic() < end and not d.status()["gate"]["held_bytes"]:
+    while time.monotonic() < end and (
+            d.status()["gate"]["messages"] < asked + n or
+            not d.status()["gate"]["held_bytes"]):
         time.sleep(0.05)
-    time.sleep(0.5)
     held = d.status()["gate"]["held_bytes"]
     c.answers.clear()
     c.until(lambda: len(c.answers) >= n, 30)
