@@ -203,7 +203,7 @@ def slow_readers():
     g = d.status()["gate"]
     grown = (memory_kb(gate) - kb) / 1024
     check("slow readers: memory is bounded",
-          SANITIZED or grown < REPLY_MB + 64, grown)
+          grown < REPLY_MB + 64, grown)
     check("slow readers: what is held is",
           g["held_bytes"] <= REPLY_MB << 20, g)
     figure("deaf clients ask for %.0f MB: gate +%.0f MB (limits.reply_bytes "
@@ -322,8 +322,7 @@ if same_gate:
         time.sleep(0.1)
     left, more = descriptors(gate) - fds, (memory_kb(gate) - kb) / 1024
     check("no descriptor is left", left <= 0, left)
-    # a sanitizer keeps what was freed for a while
-    check("memory is back to +64 MB", more < (512 if SANITIZED else 64), more)
+    check("memory is back to +64 MB", more < 64, more)
     quiet_p50 = sorted(quiet.times)[len(quiet.times) // 2]
     figure("%d attacks: 0 good jobs lost, worst answer %.0f ms (p50 in peace "
            "%.0f ms), memory +%.0f MB after (+%.0f MB at most), %d "
