@@ -38,7 +38,7 @@ cw_cmd_config(struct cw_cli *cli, int argc, char **argv)
 	struct cw_config cfg;
 	struct cw_strings args;
 	const char *text;
-	struct cw_err err;
+	struct cw_err err = { "" };
 	int rc;
 
 	rc = cw_options(cli, opts, CW_COUNT(opts), argc, argv, &args);

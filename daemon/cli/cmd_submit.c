@@ -279,7 +279,7 @@ open_queue(struct submit *s)
 		.server_key = s->server_key };
 	struct cw_config cfg;
 	char secret[CW_CURVE_KEY];
-	struct cw_err err;
+	struct cw_err err = { "" };
 
 	if (s->endpoint == NULL) {
 		if (cw_cli_config(s->cli, &cfg, &err) != CW_OK)

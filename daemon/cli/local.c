@@ -142,7 +142,7 @@ int
 cw_local_settings(struct cw_cli *cli, struct cw_local *l)
 {
 	const struct cw_config *cfg = &l->cfg;
-	struct cw_err err;
+	struct cw_err err = { "" };
 	int rc;
 
 	if (cw_cli_config(cli, &l->cfg, &err) != CW_OK)

@@ -208,7 +208,7 @@ main(int argc, char **argv)
 	struct options o = { 0 };
 	struct cw_config cfg;
 	struct cw_arena *a;
-	struct cw_err err;
+	struct cw_err err = { "" };
 	int code;
 
 	parse_options(argc, argv, &o);
