@@ -265,21 +265,6 @@ frame(struct drawing *d, int x0, int y0, int x1, int y1)
 		}
 }
 
-/* "62%" on a plate at the region's corner: its share of what speaks for. */
-static void
-label(struct drawing *d, int x, int y, float share)
-{
-	char text[16];
-	int w;
-
-	snprintf(text, sizeof(text), "%.0f%%", (double)share * 100);
-	w = cw_font_cells(text, strlen(text)) * CW_FONT_STEP * SCALE + 6;
-	if (y + LINE + 4 > d->ph || x + w > d->left + d->pw)
-		return;
-	fill(&d->c, x, y, w, LINE + 2, ink);
-	cw_font_draw(&d->c, x + 4, y + 4, SCALE, white, text, strlen(text));
-}
-
 /* An edge of a region on the canvas, kept within the picture. */
 static int
 edge(double at, double origin, double zoom, int most)
@@ -289,20 +274,84 @@ edge(double at, double origin, double zoom, int most)
 	return v < 0 ? 0 : v > most ? most : (int)v;
 }
 
+/* A rectangle of the canvas. */
+struct area {
+	int	 x0, y0, x1, y1;
+};
+
+static struct area
+area_of(const struct drawing *d, const struct cw_region *r)
+{
+	return (struct area){
+		d->left + edge(r->x, d->ox, d->zoom, d->pw),
+		edge(r->y, d->oy, d->zoom, d->ph),
+		d->left + edge((double)r->x + r->w, d->ox, d->zoom, d->pw),
+		edge((double)r->y + r->h, d->oy, d->zoom, d->ph),
+	};
+}
+
+/* Does a plate fit the picture, and cover none of those there are? */
+static bool
+is_free(const struct drawing *d, const struct area *a,
+    const struct area *plates, int n)
+{
+	if (a->x0 < d->left || a->y0 < 0 || a->x1 > d->left + d->pw ||
+	    a->y1 > d->ph)
+		return false;
+	for (int i = 0; i < n; i++)
+		if (a->x0 < plates[i].x1 && plates[i].x0 < a->x1 &&
+		    a->y0 < plates[i].y1 && plates[i].y0 < a->y1)
+			return false;
+	return true;
+}
+
+/*
+ * "62%" on a plate in the first corner of its box that is free: its share of
+ * what speaks for.  false: there is none.
+ */
+static bool
+label(struct drawing *d, const struct area *box, float share,
+    struct area *plates, int n)
+{
+	char text[16];
+	const int len = snprintf(text, sizeof(text), "%.0f%%",
+	    (double)share * 100);
+	const int w = cw_font_cells(text, (size_t)len) * CW_FONT_STEP * SCALE +
+	    6, h = LINE + 2;
+	const int x[] = { box->x0 + OUTLINE, box->x1 - OUTLINE - w };
+	const int y[] = { box->y0 + OUTLINE, box->y1 - OUTLINE - h };
+
+	for (int k = 0; k < 4; k++) {
+		const int left = x[k % 2], top = y[k / 2];
+		const struct area a = { left, top, left + w, top + h };
+
+		if (!is_free(d, &a, plates, n))
+			continue;
+		fill(&d->c, left, top, w, h, ink);
+		cw_font_draw(&d->c, left + 4, top + 4, SCALE, white, text,
+		    (size_t)len);
+		plates[n] = a;
+		return true;
+	}
+	return false;
+}
+
+/* Labels last, so that no frame runs through one. */
 static void
 outline_regions(struct drawing *d)
 {
-	for (uint32_t i = 0; i < d->map->nregions; i++) {
-		const struct cw_region *r = &d->map->regions[i];
-		const int x0 = d->left + edge(r->x, d->ox, d->zoom, d->pw);
-		const int y0 = edge(r->y, d->oy, d->zoom, d->ph);
-		const int x1 = d->left + edge((double)r->x + r->w, d->ox,
-		    d->zoom, d->pw);
-		const int y1 = edge((double)r->y + r->h, d->oy, d->zoom,
-		    d->ph);
+	struct area plates[CW_REGIONS_MAX];
+	int n = 0;
 
-		frame(d, x0, y0, x1, y1);
-		label(d, x0 + OUTLINE, y0 + OUTLINE, r->share);
+	for (uint32_t i = 0; i < d->map->nregions; i++) {
+		const struct area a = area_of(d, &d->map->regions[i]);
+
+		frame(d, a.x0, a.y0, a.x1, a.y1);
+	}
+	for (uint32_t i = 0; i < d->map->nregions; i++) {
+		const struct area a = area_of(d, &d->map->regions[i]);
+
+		n += label(d, &a, d->map->regions[i].share, plates, n);
 	}
 }
 

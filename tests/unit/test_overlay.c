@@ -142,6 +142,30 @@ test_every_shape_view_and_caption_fits(void **state)
 }
 
 static void
+test_no_box_covers_the_label_of_another(void **state)
+{
+	struct cw_image im = grey_picture(640, 640), alone, both;
+	struct cw_view v = { .w = 640, .h = 640 };
+	float values[1] = { 0 };
+	struct cw_region regions[] = {
+		{ 80, 80, 400, 400, 0.67f }, { 80, 80, 60, 160, 0.06f },
+		{ 100, 60, 30, 60, 0.05f },
+	};
+	struct cw_map m = { .gw = 1, .gh = 1, .values = values,
+		.regions = regions, .nregions = 1 };
+
+	(void)state;
+	alone = overlay(&im, &v, &m, "");
+	m.nregions = CW_COUNT(regions);
+	both = overlay(&im, &v, &m, "");
+	/* the plate of the first, in its upper left corner */
+	for (int y = 84; y < 100; y++)
+		assert_memory_equal(at(&alone, 84, y), at(&both, 84, y), 3 * 36);
+	/* and the second has its own, in its lower left */
+	assert_memory_not_equal(at(&alone, 90, 225), at(&both, 90, 225), 3);
+}
+
+static void
 test_too_small_an_arena_is_an_error(void **state)
 {
 	struct cw_image im = grey_picture(640, 640);
@@ -196,6 +220,7 @@ main(void)
 		CASE(test_the_same_amount_is_the_same_colour_in_every_picture),
 		CASE(test_what_the_view_did_not_see_is_hatched),
 		CASE(test_every_shape_view_and_caption_fits),
+		CASE(test_no_box_covers_the_label_of_another),
 		CASE(test_too_small_an_arena_is_an_error),
 		CASE(test_lines_break_at_spaces_and_newlines),
 	};
