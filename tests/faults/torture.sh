@@ -55,6 +55,7 @@ while IFS='|' read -r promise test figure; do
 	    "$name" "$took"
 done <<EOT
 2 power loss|unit/test_spool|[0-9]+ prefixes
+10 syslog hangs|unit/test_syslog|.*syslog
 8 keys and rights|e2e/75-curve.sh|.* kinds of stranger
 8 rights over jobs|e2e/76-own-jobs.sh|of 8 tries
 12 hostile YAML|faults/95-hostile-yaml.sh|.*files
