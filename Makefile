@@ -120,11 +120,12 @@ pictures: deps all		## the demo's maps that README.md shows
 	@tests/pictures.sh
 run: all			## the daemon in the foreground, in a temporary folder
 	@tests/run-daemon.sh
-bench: all			## speed, beside other engines where they can be installed
+bench: all $(B)/tests/bench/limit	## speed, beside other engines where they can be installed
 	@tests/bench/bench.sh
 bench-growth: all		## images/s against batch, workers, prompts, size, model: table and plot
 	@tests/bench/bench.sh growth
-bench-kernels: all $(B)/tests/bench/kernel_bench	## GFLOP/s of each kernel, shape by shape
+bench-kernels: all $(addprefix $(B)/tests/bench/,limit kernel_bench)	## GFLOP/s: the limit of a core, each kernel
+	@$(B)/tests/bench/limit
 	@$(B)/tests/bench/kernel_bench
 localise: all			## does the map point at the object? MODEL=DIR
 	@python3 tests/bench/localise.py $(if $(MODEL),--model $(MODEL))

@@ -5,6 +5,8 @@ import struct
 
 import numpy as np
 
+from cost import DEFAULTS
+
 KINDS = {"F32": np.float32, "F16": np.float16}
 
 
@@ -37,14 +39,14 @@ def write_tensors(path, tensors):
             f.write(np.ascontiguousarray(v, "<f4").tobytes())
 
 
+def read_config(directory):
+    with open(os.path.join(directory, "config.json")) as f:
+        return json.load(f)
+
+
 def read_vision(directory):
     """(numbers, tensors) of the image tower; absent numbers are the defaults."""
-    with open(os.path.join(directory, "config.json")) as f:
-        c = json.load(f)
-    v = {"hidden_size": 768, "intermediate_size": 3072, "patch_size": 32,
-         "num_hidden_layers": 12, "num_attention_heads": 12,
-         "image_size": 224, "hidden_act": "quick_gelu",
-         "layer_norm_eps": 1e-5, **c["vision_config"]}
+    v = {**DEFAULTS, **read_config(directory)["vision_config"]}
     t = read_tensors(os.path.join(directory, "model.safetensors"))
     t = {k: np.asarray(w, np.float32) for k, w in t.items()
          if k.startswith("vision_model.") or k == "visual_projection.weight"}

@@ -46,6 +46,7 @@ run werror werror
 run layers tests/lint/layers.sh
 run docs tests/lint/docs.sh
 run length long_files
+run cost python3 -m doctest tests/bench/cost.py
 run cppcheck check_c
 run shellcheck check_sh
 run mandoc check_man

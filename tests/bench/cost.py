@@ -1,0 +1,52 @@
+"""Multiply-adds of one image in our image tower, from its shape alone.
+
+Those of all matrix products, attention's q k' and p v among them; not what is
+done to single values: norms, softmax, activations, quantising.  Of the last
+layer only the class row leaves the tower, so there all rows have their keys
+and values computed and that one the rest.
+
+    >>> gflop = lambda *a, **k: round(2e-9 * sum(multiply_adds(*a, **k)), 2)
+    >>> gflop({}, 512)
+    8.23
+    >>> gflop({}, 512, whole=True)
+    8.82
+    >>> sum(multiply_adds({}, 512)) == sum(multiply_adds({}, 512, "avx2"))
+    True
+    >>> multiply_adds({"hidden_size": 128, "intermediate_size": 512,
+    ...                "num_hidden_layers": 1, "image_size": 32,
+    ...                "patch_size": 16}, 64, "avx512vnni")
+    (271616, 458752)
+"""
+# of Hugging Face's CLIPVisionConfig: ViT-B/32
+DEFAULTS = {"hidden_size": 768, "intermediate_size": 3072, "patch_size": 32,
+            "num_hidden_layers": 12, "num_attention_heads": 12,
+            "image_size": 224, "hidden_act": "quick_gelu",
+            "layer_norm_eps": 1e-5}
+DEEP = 256              # inputs from which a matrix is in int8
+FINE = ("avx2",)        # kernels that leave attention's output in fp32
+
+
+def multiply_adds(config, embed, int8=None, whole=False):
+    """(in fp32, in int8); int8: the kernel, or None for all in fp32.  whole:
+    the last layer for all rows, as engines do that take a graph as it is."""
+    v = {**DEFAULTS, **config}
+    width, hidden = v["hidden_size"], v["intermediate_size"]
+    patches = (v["image_size"] // v["patch_size"]) ** 2
+    rows, total = patches + 1, [0, 0]
+
+    def matrix(times, inputs, outputs, may=True):
+        eight = int8 is not None and may and inputs >= DEEP
+        total[eight] += times * inputs * outputs
+
+    matrix(patches, 3 * v["patch_size"] ** 2, width)
+    for layer in range(1, v["num_hidden_layers"] + 1):
+        last = layer == v["num_hidden_layers"] and not whole
+        read = 1 if last else rows
+        matrix(rows, width, 2 * width)                  # k and v
+        matrix(read, width, width)                      # q
+        total[0] += 2 * read * rows * width
+        matrix(read, width, width, int8 not in FINE)
+        matrix(read, width, hidden)
+        matrix(read, hidden, width)
+    matrix(1, width, embed)
+    return tuple(total)
