@@ -15,6 +15,7 @@ import accuracy
 import footprint
 import verdicts
 from engines import CORES, CPU_CLOCK, Clipward, Peers
+from limit import Limit
 from table import Table
 
 ROUNDS = int(os.environ.get("CW_BENCH_ROUNDS", "3"))
@@ -44,9 +45,9 @@ PEERS = FP32 + INT8 + BF16
 class Encoding:
     """The image tower: pixels in, embedding out."""
 
-    def __init__(self, table, ours, work, missing):
+    def __init__(self, table, ours, work, missing, limit):
         self.table, self.ours, self.work = table, ours, work
-        self.missing, self.kernel = missing, {}
+        self.missing, self.limit, self.kernel = missing, limit, {}
         want = np.load(os.path.join(work, "embed.npy"))
         picture = os.path.join(work, "picture.png")
         self.cosine = {}
@@ -68,6 +69,8 @@ class Encoding:
                   flush=True)
 
         for _ in range(ROUNDS):
+            for n in counts:
+                self.limit.measure(n)
             for batch in BATCHES:
                 for precision in ("fp32", "int8"):
                     for n in counts:
@@ -84,19 +87,23 @@ class Encoding:
 
     def us(self, got, precision, n, batch, **more):
         many = f", {n} workers" if n > 1 else ""
+        rate, limit = got[(precision, n), batch], self.limit.images(n, precision)
         self.table.row(f"clipward {precision} ({self.kernel[precision]}){many}",
-                       f"{got[(precision, n), batch]:.2f}",
-                       cosine=self.cosine[precision], **more)
+                       f"{rate:.2f}", cosine=self.cosine[precision],
+                       share=limit and rate / limit, limit=limit, **more)
 
-    def them(self, result, rows, ours, batch, want):
+    def them(self, result, rows, precision, n, batch, want):
         got, said, absent = result
+        ours = got[(precision, n), batch]
         for label, engine in rows:
             if engine in absent:
                 self.table.absent(label, absent[engine], want)
                 continue
             self.table.row(label, f"{got[engine, batch]:.2f}",
                            ratio=ours / got[engine, batch], want=want,
-                           cosine=said[engine].get("cosine"))
+                           cosine=said[engine].get("cosine"),
+                           over=got[engine, batch],
+                           limit=self.limit.images(n, precision))
 
     def one_thread(self):
         result = self.measure(1)
@@ -104,18 +111,19 @@ class Encoding:
         for batch in BATCHES:
             self.table.section(
                 f"1: fp32, one thread, batch {batch}, images/s")
+            self.limit.row(self.table, 1, "fp32")
             self.us(got, "fp32", 1, batch)
-            self.them(result, FP32, got[("fp32", 1), batch], batch,
+            self.them(result, FP32, "fp32", 1, batch,
                       (">=", 1.2 if batch == 1 else 1.1, "x"))
         for batch in BATCHES:
-            mine = got[("int8", 1), batch]
             self.table.section(
                 f"2: int8, one thread, batch {batch}, images/s")
+            self.limit.row(self.table, 1, "int8")
             self.us(got, "int8", 1, batch)
-            self.them(result, INT8, mine, batch,
+            self.them(result, INT8, "int8", 1, batch,
                       None if batch == 1 else (">=", 1.25, "x"))
-            self.them(result, BF16, mine, batch, None)
-            self.them(result, FP32[:1], mine, batch, (">=", 2, "x"))
+            self.them(result, BF16, "int8", 1, batch, None)
+            self.them(result, FP32[:1], "int8", 1, batch, (">=", 2, "x"))
 
     def whole_machine(self):
         n = len(CORES)
@@ -133,13 +141,13 @@ class Encoding:
                                "images/s")
             for p in ("fp32", "int8"):
                 one, all_ = got[(p, 1), batch], got[(p, n), batch]
+                self.limit.row(self.table, 1, p)
+                self.limit.row(self.table, n, p)
                 self.us(got, p, 1, batch)
-                self.us(got, p, n, batch, ratio=all_ / one,
+                self.us(got, p, n, batch, ratio=all_ / one, over=one,
                         want=(">=", 0.975 * n, "x"))
-            self.them(result, FP32, got[("fp32", n), batch], batch,
-                      (">=", 1.3, "x"))
-            self.them(result, INT8 + BF16, got[("int8", n), batch], batch,
-                      None)
+            self.them(result, FP32, "fp32", n, batch, (">=", 1.3, "x"))
+            self.them(result, INT8 + BF16, "int8", n, batch, None)
 
 
 def main():
@@ -147,12 +155,13 @@ def main():
     missing = dict(m.split("=", 1) for m in sys.argv[4:])
     table = Table()
     ours = Clipward(program, os.path.join(work, "model"))
+    limit = Limit(program, ours.model)
 
     def wanted(figure):
         return not ONLY or figure in ONLY
 
     if wanted("1") or wanted("2") or wanted("3"):
-        encoding = Encoding(table, ours, work, missing)
+        encoding = Encoding(table, ours, work, missing, limit)
         if wanted("1") or wanted("2"):
             encoding.one_thread()
         if wanted("3") and not CPU_CLOCK:
@@ -160,7 +169,7 @@ def main():
     if wanted("2") or wanted("accuracy"):
         accuracy.rows(table, program, home)
     if wanted("4"):
-        verdicts.rows(table, ours, home, work, missing, ROUNDS)
+        verdicts.rows(table, ours, home, work, missing, limit, ROUNDS)
     if wanted("7") or wanted("8"):
         footprint.rows(table, ours)
     table.show()

@@ -17,14 +17,19 @@ class Table:
         print(title, file=sys.stderr)
         self.rows.append({"title": title})
 
-    def row(self, name, figure, ratio=None, want=None, got=None, cosine=None):
+    def row(self, name, figure, ratio=None, want=None, got=None, cosine=None,
+            share=None, over=None, limit=None):
         """figure: a text.  want: (">=" or "<=", bound, unit) for got, which is
-        the ratio unless given."""
+        the ratio unless given.  share: of the multipliers' limit.  over: the
+        images/s that the ratio is to; with the limit it says whether more is
+        wanted than the multipliers leave."""
         got = ratio if got is None else got
         row = {"name": name, "figure": figure, "ratio": ratio, "want": want,
-               "cosine": cosine, "holds": None}
+               "cosine": cosine, "share": share, "holds": None}
         if want is not None and got is not None:
             row["holds"] = bool(OPS[want[0]](got, want[1]))
+        if want is not None and over is not None and limit is not None:
+            row["needs"], row["limit"] = want[1] * over, limit
         self.rows.append(row)
         print("  " + line(row).rstrip(), file=sys.stderr, flush=True)
 
@@ -36,7 +41,8 @@ class Table:
 
     def show(self):
         print(f"{'':{NAME}}{'figure':>{WIDE}}{'ours is':>{WIDE}}"
-              f"{'want':>{WIDE}}{'holds':>7}{'cosine':>11}")
+              f"{'want':>{WIDE}}{'cosine':>{WIDE}}{'of limit':>{WIDE}}"
+              "  holds")
         for row in self.rows:
             if "title" in row:
                 print(f"\n{row['title']}")
@@ -47,7 +53,9 @@ class Table:
     def summary(self):
         aimed = [r for r in self.rows if r.get("want")]
         held = [r for r in aimed if r["holds"]]
-        print(f"\n{len(held)} of {len(aimed)} targets hold.")
+        barred = [r for r in aimed if beyond(r)]
+        print(f"\n{len(held)} of {len(aimed)} targets hold, {len(barred)} want "
+              "more than the multipliers can do.")
         title = ""
         for row in self.rows:
             title = row.get("title", title)
@@ -64,16 +72,25 @@ class Table:
             json.dump(self.rows, f, indent=1)
 
 
+def beyond(row):
+    """Is it missed because the CPU cannot do it?"""
+    return row["holds"] is False and row.get("needs", 0) > row.get("limit", 0)
+
+
 def line(row):
     if "why" in row:
         return f"{row['name']:{NAME}}  {row['why']}"
     ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}x"
+    share = "" if row["share"] is None else f"{100 * row['share']:.0f} %"
     want, holds, cosine = "", "", ""
     if row["want"]:
         op, bound, unit = row["want"]
         want = f"{op} {bound:g}{unit}"
-        holds = {True: "yes", False: "NO", None: "-"}[row["holds"]]
+        holds = {True: "yes", False: "no", None: "-"}[row["holds"]]
+    if beyond(row):
+        holds += f": needs {row['needs']:.1f}/s, the limit is " \
+            f"{row['limit']:.1f}/s"
     if row["cosine"] is not None:
         cosine = f"{row['cosine']:.6f}"
     return (f"{row['name']:{NAME}}{row['figure']:>{WIDE}}{ratio:>{WIDE}}"
-            f"{want:>{WIDE}}{holds:>7}{cosine:>11}")
+            f"{want:>{WIDE}}{cosine:>{WIDE}}{share:>{WIDE}}  {holds}")

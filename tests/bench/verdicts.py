@@ -124,9 +124,9 @@ class Scan:
 class Section:
     """One size of picture on so many cores."""
 
-    def __init__(self, table, scan, peers, files, cores, rounds):
+    def __init__(self, table, scan, peers, limit, files, cores, rounds):
         self.table, self.scan, self.peers = table, scan, peers
-        self.files, self.cores = files, cores
+        self.limit, self.files, self.cores = limit, files, cores
         self.got = {}
         for _ in range(rounds):
             self.once()
@@ -137,6 +137,7 @@ class Section:
     def once(self):
         """Every row in turn; peers with one picture and with eight."""
         alike = ("--views", "center", "--explain", "never")
+        self.limit.measure(self.cores)
         for p in ("fp32", "int8"):
             self.add(p, self.scan.rate(self.files, p, self.cores, LONGER[p],
                                        *alike))
@@ -152,8 +153,11 @@ class Section:
     def show(self, name, cosine):
         mine = {p: median(self.got[p]) for p in ("fp32", "int8")}
         for p in ("fp32", "int8"):
+            limit = self.limit.images(self.cores, p)
+            self.limit.row(self.table, self.cores, p)
             self.table.row(f"clipward scan {p}, centre view",
-                           f"{mine[p]:.2f}", cosine=cosine[p])
+                           f"{mine[p]:.2f}", cosine=cosine[p],
+                           share=limit and mine[p] / limit)
             for label, engine in PEERS if p == "fp32" else PEERS[:1]:
                 want = (">=", WANT[name], "x") \
                     if engine == "pillow-ort" and p == "fp32" else None
@@ -163,7 +167,8 @@ class Section:
                 rate, batch = self.best(engine)
                 self.table.row(f"{label}, {batch} at a time" +
                                (", beside int8" if p == "int8" else ""),
-                               f"{rate:.2f}", ratio=mine[p] / rate, want=want)
+                               f"{rate:.2f}", ratio=mine[p] / rate, want=want,
+                               over=rate, limit=limit)
 
 
 def angles(ours, files):
@@ -176,7 +181,7 @@ def angles(ours, files):
     return lowest
 
 
-def rows(table, ours, home, work, missing, rounds):
+def rows(table, ours, home, work, missing, limit, rounds):
     files = pictures.photos(os.path.join(home, "pictures"))
     policies = os.path.join(work, "bench.yaml")
     with open(policies, "w", encoding="utf-8") as f:
@@ -192,7 +197,8 @@ def rows(table, ours, home, work, missing, rounds):
             table.section(f"4: {name} JPEG of {bytes_ / 1e6:.2f} MB to "
                           f"verdict, {where}, images/s; cosine to the full "
                           "decode")
-            section = Section(table, scan, peers, paths, cores, rounds)
+            section = Section(table, scan, peers, limit, paths, cores,
+                              rounds)
             section.show(name, cosine[name])
             if cores == 1:
                 table.row("cosine of scaled decoding, fp32",
