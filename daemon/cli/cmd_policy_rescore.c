@@ -88,8 +88,9 @@ knows_all(const struct rescore *r, const struct cw_policy *p,
 	return true;
 }
 
+/* *undecided: categories that this verdict does not hold all prompts of. */
 static struct cw_decision
-decide(struct rescore *r)
+decide(struct rescore *r, size_t *undecided)
 {
 	const struct cw_policy_set *set = &r->local.set;
 	const struct cw_result res = { .cats = r->cats };
@@ -108,7 +109,7 @@ decide(struct rescore *r)
 		    cw_policy_score(p, c, r->cos, contrast,
 		    r->model.logit_scale, r->model.sha256, NULL, &score) !=
 		    CW_OK) {
-			r->unknown++;
+			(*undecided)++;
 			continue;
 		}
 		out->source = CW_FROM_IMAGE;
@@ -120,7 +121,7 @@ decide(struct rescore *r)
 
 static void
 report(struct rescore *r, const json_t *verdict, enum cw_action old,
-    const struct cw_decision *new)
+    const struct cw_decision *new, size_t undecided)
 {
 	const char *id = cw_text_clean(cw_json_text(verdict, "id"),
 	    r->cli->arena);
@@ -128,9 +129,9 @@ report(struct rescore *r, const json_t *verdict, enum cw_action old,
 	const char *to = cw_action_name(new->action);
 
 	if (r->cli->json) {
-		json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:f}", "id", id,
+		json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:f,s:I}", "id", id,
 		    "from", from, "to", to, "policy", new->policy, "score",
-		    (double)new->score);
+		    (double)new->score, "undecided", (json_int_t)undecided);
 
 		json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(7));
 		putchar('\n');
@@ -142,6 +143,8 @@ report(struct rescore *r, const json_t *verdict, enum cw_action old,
 	    to, cw_tint(r->cli, CW_PLAIN));
 	if (new->action != CW_ALLOW)
 		printf(" (%s %.3f)", new->policy, (double)new->score);
+	if (undecided > 0)
+		printf(", %zu categories undecided", undecided);
 	putchar('\n');
 }
 
@@ -152,6 +155,7 @@ rescore_one(struct rescore *r, const json_t *verdict)
 	const char *model = cw_json_text(json_object_get(verdict, "model"),
 	    "sha256");
 	struct cw_decision new;
+	size_t undecided = 0;
 
 	r->lines++;
 	if (old == CW_ERROR || old == -1) {
@@ -166,11 +170,12 @@ rescore_one(struct rescore *r, const json_t *verdict)
 		r->cos[i] = NAN;
 	take_cosines(r, verdict, "scores", false);
 	take_cosines(r, verdict, "neutral", true);
-	new = decide(r);
+	new = decide(r, &undecided);
+	r->unknown += undecided;
 	r->moved[old][new.action]++;
 	if (new.action != (enum cw_action)old) {
 		r->changed++;
-		report(r, verdict, (enum cw_action)old, &new);
+		report(r, verdict, (enum cw_action)old, &new, undecided);
 	}
 }
 
@@ -196,12 +201,21 @@ rescore_file(struct rescore *r, const char *path)
 		o = json_loadb(line, (size_t)n, 0, &why);
 		if (o == NULL)
 			rc = cw_complain("%s:%zu:%d: %s; want a verdict",
-			    path, number, why.column, why.text);
+			    path, number, why.column,
+			    cw_text_clean(why.text, r->cli->arena));
+		else if (strcmp(cw_json_text(o, "schema"), CW_VERDICT_SCHEMA)
+		    != 0)
+			rc = cw_complain("%s:%zu: schema is \"%s\"; want a "
+			    "verdict, %s", path, number,
+			    cw_text_clean(cw_json_text(o, "schema"),
+			    r->cli->arena), CW_VERDICT_SCHEMA);
 		else
 			rescore_one(r, o);
 		json_decref(o);
 		cw_arena_release(r->cli->arena, mark);
 	}
+	if (rc == CW_GO_ON && ferror(f))
+		rc = cw_complain("%s: %s", path, strerror(errno));
 	free(line);
 	if (f != stdin)
 		fclose(f);
@@ -235,6 +249,7 @@ cw_cmd_policy_rescore(struct cw_cli *cli, int argc, char **argv)
 		CW_OPT_JSON(cli), CW_OPT_POLICIES(&r.local),
 		CW_OPT_MODEL(&r.local),
 	};
+	const char *standard_input = "-";
 	struct cw_strings args;
 	int rc;
 
@@ -242,7 +257,7 @@ cw_cmd_policy_rescore(struct cw_cli *cli, int argc, char **argv)
 	if (rc != CW_GO_ON)
 		return rc;
 	if (args.n == 0)
-		args = (struct cw_strings){ (const char *[]){ "-" }, 1 };
+		args = (struct cw_strings){ &standard_input, 1 };
 	if ((rc = cw_local_settings(cli, &r.local)) != CW_GO_ON ||
 	    (rc = cw_local_policies(cli, &r.local)) != CW_GO_ON ||
 	    (rc = cw_local_start(&r.local, NULL, 1)) != CW_GO_ON)

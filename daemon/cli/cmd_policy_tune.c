@@ -16,6 +16,7 @@
 #include "cli/local.h"
 #include "cli/platt.h"
 #include "cli/progress.h"
+#include "cli/verdict_print.h"
 #include "format/verdict.h"
 
 #define LABELS_BYTES	((size_t)64 << 20)
@@ -41,6 +42,17 @@ load(void *payload, size_t i, struct cw_arena *a, struct cw_job *job,
 	return cw_local_job(&t->local, t->path[i], a, job, err);
 }
 
+static void
+warn(const struct tune *t, const char *path, const struct cw_result *res)
+{
+	/* What could not be read names its file already. */
+	if (res->stage == CW_ST_QUEUE)
+		cw_warn("%s", cw_text_clean(res->message, t->cli->arena));
+	else
+		cw_warn("%s: %s: %s", cw_text_clean(path, t->cli->arena),
+		    res->code, cw_text_clean(res->message, t->cli->arena));
+}
+
 static bool
 done(void *payload, const struct cw_client_done *d)
 {
@@ -51,7 +63,7 @@ done(void *payload, const struct cw_client_done *d)
 		x[c] = d->res->failed ? NAN : (double)d->res->cats[c].margin;
 	cw_progress_hide(&t->bar);
 	if (d->res->failed)
-		cw_warn("%s: %s", t->path[d->index], d->res->message);
+		warn(t, t->path[d->index], d->res);
 	cw_progress_step(&t->bar);
 	return true;
 }
@@ -208,7 +220,7 @@ cw_cmd_policy_tune(struct cw_cli *cli, int argc, char **argv)
 {
 	struct tune t = { .cli = cli, .recall = 95, .precision = 95 };
 	const struct cw_opt opts[] = {
-		CW_OPT_POLICIES(&t.local), CW_OPT_MODEL(&t.local),
+		CW_OPT_POLICIES(&t.local), CW_OPT_WEIGHTS(&t.local),
 		CW_OPT_VIEWS(&t.local), CW_OPT_WORKERS(&t.local),
 		{ "recall", 0, OPT_COUNT, &t.recall, "PERCENT",
 		    "of the labelled that review should catch (95)", 1, 100 },

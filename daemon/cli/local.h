@@ -30,10 +30,12 @@ struct cw_local {
 
 /* Rows for a command's table of options. */
 #define CW_OPT_MODEL(l)							\
+	CW_OPT_WEIGHTS(l),						\
+	{ "precision", 0, OPT_TEXT, &(l)->precision, "P",		\
+	    "auto, fp32 or int8", 0, 0 }
+#define CW_OPT_WEIGHTS(l)						\
 	{ "model", 'm', OPT_TEXT, &(l)->model, "DIR",			\
 	    "the CLIP model in DIR", 0, 0 },				\
-	{ "precision", 0, OPT_TEXT, &(l)->precision, "P",		\
-	    "auto, fp32 or int8", 0, 0 },				\
 	{ "kernel", 0, OPT_TEXT, &(l)->kernel, "NAME",			\
 	    "force the CPU kernels NAME", 0, 0 },			\
 	{ "threads", 0, OPT_COUNT, &(l)->threads, "N",			\

@@ -49,7 +49,7 @@ static const struct cw_command commands[] = {
 	    cw_cmd_policy_test },
 	{ "policy diff", "OLD NEW", "What a new set of policies changes.",
 	    cw_cmd_policy_diff },
-	{ "policy rescore", "[VERDICTS]", "Decide stored verdicts anew.",
+	{ "policy rescore", "[VERDICTS...]", "Decide stored verdicts anew.",
 	    cw_cmd_policy_rescore },
 	{ "policy tune", "LABELS", "Fit calibrations and thresholds to images.",
 	    cw_cmd_policy_tune },

@@ -489,7 +489,7 @@ put_verdict(struct cw_pack *w, const struct cw_verdict_facts *f,
 	cw_rfc3339(f->received_us, received);
 	cw_rfc3339(f->scored_us, scored);
 	cw_json_put_open(w, '{');
-	cw_json_put_text(w, "schema", "clipward.verdict/1");
+	cw_json_put_text(w, "schema", CW_VERDICT_SCHEMA);
 	cw_json_put_text(w, "id", f->id);
 	cw_json_put_text(w, "decision", cw_action_name(d.action));
 	cw_json_put_text(w, "received_at", received);

@@ -17,6 +17,8 @@
 #include "format/policy.h"
 #include "format/result.h"
 
+#define CW_VERDICT_SCHEMA	"clipward.verdict/1"
+
 /* What the supervisor (or the CLI) knows beside the result. */
 struct cw_verdict_facts {
 	const char	*id;

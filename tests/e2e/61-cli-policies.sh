@@ -43,6 +43,27 @@ EOT
 else
 	not_ok "rescore says what scoring anew says" "$(cat "$TMP_DIR/out")"
 fi
+cw policy rescore -m "$starter" -p "$TMP_DIR/new" --json <"$TMP_DIR/verdicts" >"$TMP_DIR/stdin"
+check "rescore reads standard input" cmp "$TMP_DIR/out" "$TMP_DIR/stdin"
+sed 's/^id: hate/id: other/; s/ hate\./ other./' "$TMP_DIR/new/hate.yaml" >"$TMP_DIR/other.yaml"
+cw policy rescore -m "$starter" -p "$TMP_DIR/other.yaml" --json "$TMP_DIR/again" >"$TMP_DIR/out"
+same "rescore: other prompts leave every category undecided" 6 \
+    "$(grep -c '"undecided":3' "$TMP_DIR/out")"
+refused() {	# WHAT WANT-IN-MESSAGE ARGUMENT...: exit 2, one line
+	what=$1 want=$2
+	shift 2
+	cw "$@" </dev/null >"$TMP_DIR/out"
+	same "$what: exit 2" 2 $?
+	check "$what: says why" grep -q "^clipward: .*$want" "$TMP_DIR/err"
+}
+echo '{"decision":"block"}' >"$TMP_DIR/stranger"
+head -c 3000 "$CW_BUILD/clipward" >"$TMP_DIR/binary"
+refused "rescore of other JSON" 'stranger:1: schema is ""; want a verdict' \
+    policy rescore -m "$starter" -p "$TMP_DIR/new" "$TMP_DIR/stranger"
+refused "rescore of a program" 'binary:1:.*want a verdict' \
+    policy rescore -m "$starter" -p "$TMP_DIR/new" "$TMP_DIR/binary"
+refused "rescore of a directory" 'in: Is a directory' \
+    policy rescore -m "$starter" -p "$TMP_DIR/new" "$TMP_DIR/in"
 
 # a policy with tests: one that must hold, one that can't
 picture=$(head -n 1 "$TMP_DIR/list")
@@ -64,6 +85,13 @@ while read -r f; do
 done <"$TMP_DIR/list" >"$TMP_DIR/labels"
 check "policy tune fits" sh -c '"$1" policy tune -m "$2" -p "$3" "$4" >"$5"' - \
     "$CW_BUILD/clipward" "$starter" "$root/policies/hate.yaml" "$TMP_DIR/labels" "$TMP_DIR/out"
+check "policy tune --precision is in percent" cw policy tune -m "$starter" \
+    -p "$root/policies/hate.yaml" --precision 80 --recall 90 "$TMP_DIR/labels"
+twice=$("$CW_BUILD/clipward" --commands | while read -r command; do
+	# shellcheck disable=SC2086  # one or two words
+	"$CW_BUILD/clipward" $command --help | grep -o -e ' --[a-z-]*' | sort | uniq -d
+done)
+same "no option has two meanings" "" "$twice"
 {
 	grep -v '^score:\|^thresholds:\|^heads:' "$root/policies/hate.yaml"
 	sed -n 's/^    //; /^calibration/,/^thresholds/p' "$TMP_DIR/out"
