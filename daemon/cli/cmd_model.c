@@ -157,6 +157,7 @@ cw_cmd_model_prepare(struct cw_cli *cli, int argc, char **argv)
 		    "keep the packed weights in DIR", 0, 0 },
 	};
 	struct cw_strings args;
+	struct stat sb;
 	uint64_t start;
 	int rc;
 
@@ -181,6 +182,9 @@ cw_cmd_model_prepare(struct cw_cli *cli, int argc, char **argv)
 	if (access(l.init.cache_dir, W_OK) == -1)
 		return cw_complain("%s: %s", l.init.cache_dir,
 		    strerror(errno));
+	if (stat(l.init.cache_dir, &sb) == -1 || !S_ISDIR(sb.st_mode))
+		return cw_complain("%s: no directory; want one for the packed "
+		    "weights", l.init.cache_dir);
 	start = cw_now_ms();
 	if ((rc = cw_local_start(&l, NULL, 1)) != CW_GO_ON)
 		return rc;

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/commands.h"
 #include "cli/explain_run.h"
@@ -57,6 +58,7 @@ cw_cmd_redact(struct cw_cli *cli, int argc, char **argv)
 		CW_OPT_MODEL(&r.run.local), CW_OPT_VIEWS(&r.run.local),
 	};
 	struct cw_strings args;
+	struct stat sb;
 	int rc;
 
 	rc = cw_options(cli, opts, CW_COUNT(opts), argc, argv, &args);
@@ -64,6 +66,9 @@ cw_cmd_redact(struct cw_cli *cli, int argc, char **argv)
 		return rc;
 	if (args.n != 1 || r.out == NULL)
 		return cw_complain("redact: want one FILE and -o OUT");
+	if (stat(args.item[0], &sb) == 0 && S_ISDIR(sb.st_mode))
+		return cw_complain("%s: a directory; want one FILE",
+		    args.item[0]);
 	r.run.cli = cli;
 	r.run.artifacts = r.invert ? CW_ART_INVERTED : CW_ART_REDACTED;
 	r.run.always = r.run.prompt != NULL;

@@ -264,14 +264,18 @@ cw_cmd_scan(struct cw_cli *cli, int argc, char **argv)
 	if (s.explain != NULL && cw_when_parse(s.explain) == -1)
 		return cw_complain("scan: --explain is \"%s\"; want flagged, "
 		    "always or never", s.explain);
-	if ((rc = cw_local_settings(cli, &s.local)) != CW_GO_ON ||
+	if ((rc = cw_local_text(cli, "--text", s.text, CW_JOB_TEXT_BYTES,
+	    true)) != CW_GO_ON ||
+	    (rc = cw_local_settings(cli, &s.local)) != CW_GO_ON ||
 	    (rc = cw_local_policies(cli, &s.local)) != CW_GO_ON ||
 	    (rc = make_directory(s.maps)) != CW_GO_ON)
 		return rc;
 	if (cw_inputs_list(&args, cli->arena, &s.files, &err) != CW_OK)
 		return cw_complain("%s", err.text);
-	if (s.files.n == 0)
+	if (s.files.n == 0) {
+		cw_local_no_files(cli);
 		return 0;
+	}
 	s.full_names = s.maps != NULL && names_clash(&s);
 	if (cw_arena_open(SCRATCH, &s.scratch, &err) != CW_OK ||
 	    cw_ordered_open(&s.out, stdout, s.files.n, cli->arena, &err) !=

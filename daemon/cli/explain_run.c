@@ -195,6 +195,20 @@ done(void *payload, const struct cw_client_done *d)
 	return true;
 }
 
+/* --policy names none: these are there. */
+static int
+no_policy(const struct state *s)
+{
+	const struct cw_policy_set *set = &s->run->local.set;
+	const char *ids = "";
+
+	for (size_t i = 0; i < set->npolicies && ids != NULL; i++)
+		ids = cw_arena_printf(s->run->cli->arena, "%s%s%s", ids,
+		    i > 0 ? ", " : "", set->policies[i].id);
+	return cw_complain("%s: no file, and no policy's id; want one of %s",
+	    s->only, ids != NULL ? ids : "those of the configuration");
+}
+
 /* --prompt, --policy FILE, --policy ID, or every policy there is. */
 static int
 choose_policies(struct state *s)
@@ -220,7 +234,23 @@ choose_policies(struct state *s)
 	for (size_t i = 0; i < r->local.set.npolicies; i++)
 		if (strcmp(r->local.set.policies[i].id, s->only) == 0)
 			return CW_GO_ON;
-	return cw_complain("%s: no file, and no policy's id", s->only);
+	return no_policy(s);
+}
+
+static int
+check_texts(const struct cw_explain_run *r)
+{
+	int rc;
+
+	if ((rc = cw_local_text(r->cli, "--prompt", r->prompt,
+	    CW_PROMPT_BYTES, false)) != CW_GO_ON ||
+	    (rc = cw_local_text(r->cli, "--text", r->text, CW_JOB_TEXT_BYTES,
+	    true)) != CW_GO_ON)
+		return rc;
+	for (size_t i = 0; i < r->neutral.n && rc == CW_GO_ON; i++)
+		rc = cw_local_text(r->cli, "--neutral", r->neutral.item[i],
+		    CW_PROMPT_BYTES, false);
+	return rc;
 }
 
 static int
@@ -233,7 +263,10 @@ check(struct cw_explain_run *r, const struct cw_strings *args)
 		return cw_complain("%s: --method is \"%s\"; want additive, "
 		    "raw, rollout or similarity", r->cli->command->name,
 		    r->method);
-	return CW_GO_ON;
+	if (r->neutral.n > 0 && r->prompt == NULL)
+		return cw_complain("%s: --neutral without --prompt; want both",
+		    r->cli->command->name);
+	return check_texts(r);
 }
 
 int
@@ -253,6 +286,11 @@ cw_explain_files(struct cw_explain_run *r, const struct cw_strings *args)
 	if (cw_inputs_list(args, r->cli->arena, &s.files, &err) != CW_OK ||
 	    cw_arena_open(KEEP_BYTES, &s.keep, &err) != CW_OK)
 		return cw_complain("%s", err.text);
+	if (s.files.n == 0) {
+		cw_local_no_files(r->cli);
+		cw_arena_close(&s.keep);
+		return 0;
+	}
 	rc = cw_local_start(&r->local, &r->local.set, 1);
 	if (rc == CW_GO_ON && cw_clients_run(r->local.clients, s.files.n,
 	    &work, &err) != CW_OK)

@@ -13,6 +13,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "format/utf8.h"
 
 #ifndef CW_SYSCONFDIR
 #define CW_SYSCONFDIR	"/etc"
@@ -136,6 +137,34 @@ cache_directory(struct cw_cli *cli, const struct cw_config *cfg)
 	own = home == NULL ? NULL :
 	    cw_arena_printf(cli->arena, "%s/clipward", home);
 	return own != NULL ? own : "";
+}
+
+int
+cw_local_text(const struct cw_cli *cli, const char *option,
+    const char *text, size_t most, bool may_be_empty)
+{
+	const char *name = cli->command->name;
+	const size_t n = text != NULL ? strlen(text) : 0;
+
+	if (text == NULL)
+		return CW_GO_ON;
+	if (n == 0 && !may_be_empty)
+		return cw_complain("%s: %s is empty; want a text", name,
+		    option);
+	if (n > most)
+		return cw_complain("%s: %s has %zu bytes; want at most %zu",
+		    name, option, n, most);
+	if (!cw_utf8_valid(text, n))
+		return cw_complain("%s: %s is not UTF-8; want UTF-8 text",
+		    name, option);
+	return CW_GO_ON;
+}
+
+void
+cw_local_no_files(const struct cw_cli *cli)
+{
+	fprintf(stderr, "clipward: note: %s: no files there, so nothing was "
+	    "looked at\n", cli->command->name);
 }
 
 int

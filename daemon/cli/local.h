@@ -55,6 +55,15 @@ struct cw_local {
 	{ "batch", 0, OPT_COUNT, &(l)->batch, "N",			\
 	    "most images scored together", 1, 256 }
 
+/*
+ * Is the text of an option one that a worker takes: UTF-8 of at most `most`
+ * bytes, and not empty unless may_be_empty?  Returns CW_GO_ON or the exit
+ * status.  NULL is no text, and right.
+ */
+int cw_local_text(const struct cw_cli *cli, const char *option,
+    const char *text, size_t most, bool may_be_empty);
+/* Says so when a directory had no files in it. */
+void cw_local_no_files(const struct cw_cli *cli);
 /* Configuration and init; returns CW_GO_ON or an exit status. */
 int cw_local_settings(struct cw_cli *cli, struct cw_local *l);
 /* Read the policies into l->set. */

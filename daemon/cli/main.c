@@ -116,13 +116,19 @@ cw_tint_of(const char *decision)
 	    strcmp(decision, "block") == 0 ? CW_BAD : CW_BROKEN;
 }
 
+/* The commands that begin with the word group; "" is all of them. */
 static int
-usage(FILE *f)
+usage(FILE *f, const char *group)
 {
-	fprintf(f, "usage: clipward COMMAND [options] [arguments]\n\n");
+	const size_t n = strlen(group);
+
+	fprintf(f, "usage: clipward %s [options] [arguments]\n\n",
+	    n == 0 ? "COMMAND" : group);
 	for (size_t i = 0; i < CW_COUNT(commands); i++)
-		fprintf(f, "  %-16s %s\n", commands[i].name,
-		    commands[i].summary);
+		if (n == 0 || (strncmp(commands[i].name, group, n) == 0 &&
+		    commands[i].name[n] == ' '))
+			fprintf(f, "  %-16s %s\n", commands[i].name,
+			    commands[i].summary);
 	fprintf(f, "\nclipward COMMAND --help says more; the manual is "
 	    "clipward(1).\n");
 	return f == stdout ? 0 : CW_EXIT_ERROR;
@@ -152,6 +158,13 @@ matches(const struct cw_command *c, int argc, char **argv)
 	return argc > 1 && strcmp(argv[1], space + 1) == 0 ? 2 : 0;
 }
 
+static bool
+asks_for_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+	    strcmp(word, "help") == 0;
+}
+
 /* "policy" alone, or with a wrong second word: these are there. */
 static int
 wrong_second(const char *first, const char *second)
@@ -166,8 +179,13 @@ wrong_second(const char *first, const char *second)
 			len += (size_t)snprintf(list + len,
 			    sizeof(list) - len, "%s%s", len > 0 ? ", " : "",
 			    commands[i].name + n + 1);
-	return cw_complain("%s %s; want one of %s", first,
-	    second != NULL ? second : "needs another word", list);
+	if (second == NULL)
+		return cw_complain("%s needs another word; want one of %s",
+		    first, list);
+	if (asks_for_help(second))
+		return usage(stdout, first);
+	return cw_complain("unknown command \"%s %s\"; want one of %s",
+	    first, second, list);
 }
 
 static int
@@ -187,6 +205,9 @@ unknown_command(int argc, char **argv)
 			return wrong_second(argv[0],
 			    argc > 1 ? argv[1] : NULL);
 	}
+	if (argv[0][0] == '-')
+		return cw_complain("\"%s\" in place of a command; want one of "
+		    "those that clipward --help lists", argv[0]);
 	return cw_complain("unknown command \"%s\"; nearest is \"%s\"",
 	    argv[0], cw_value_nearest(argv[0], names, CW_COUNT(commands)));
 }
@@ -254,10 +275,9 @@ main(int argc, char **argv)
 		return cw_complain("%s", err.text);
 	first = leading(&cli, argc, argv);
 	if (first == argc)
-		rc = usage(stderr);
-	else if (strcmp(argv[first], "--help") == 0 ||
-	    strcmp(argv[first], "-h") == 0 || strcmp(argv[first], "help") == 0)
-		rc = usage(stdout);
+		rc = usage(stderr, "");
+	else if (asks_for_help(argv[first]))
+		rc = usage(stdout, "");
 	else if (strcmp(argv[first], "--version") == 0)
 		rc = printf("clipward %s\n", CW_VERSION) < 0;
 	else if (strcmp(argv[first], "--commands") == 0)

@@ -131,9 +131,9 @@ print_map(const struct cw_cli *cli, const struct cw_explained *e,
 	if (m->method == CW_M_ADDITIVE)
 		print_sum(m);
 	if (m->measured)
-		printf("  masking the top %u patches lowers the margin by "
-		    "%.3f, random ones by %.3f%s%s%s\n", m->masked,
-		    (double)m->drop, (double)m->random_drop,
+		printf("  masking the top %u patches moves the margin by "
+		    "%+.3f, random ones by %+.3f%s%s%s\n", m->masked,
+		    -(double)m->drop, -(double)m->random_drop,
 		    cw_map_weak(m) ? cw_tint(cli, CW_DOUBT) : "",
 		    cw_map_weak(m) ? ": weak, this map says little" : "",
 		    cw_map_weak(m) ? cw_tint(cli, CW_PLAIN) : "");

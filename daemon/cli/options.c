@@ -65,6 +65,9 @@ unknown(const struct cw_cli *cli, const struct table *t, const char *name)
 {
 	const char *names[OPTS_MAX];
 
+	if (name[1] != '-')
+		return cw_complain("%s: unknown option \"%.2s\"; want one of "
+		    "those that --help lists", cli->command->name, name);
 	for (size_t i = 0; i < t->n; i++)
 		names[i] = t->opt[i].name;
 	return cw_complain("%s: unknown option \"%s\"; nearest is \"--%s\"",

@@ -333,10 +333,10 @@ put_map(FILE *f, const struct cw_explained *e, const struct cw_map *m)
 		put_sum(f, m);
 	if (m->measured)
 		fprintf(f, "<p class=\"key%s\">Covering the %u strongest "
-		    "patches lowers the margin by %.2f, covering as many "
-		    "others by %.2f. %s</p>",
+		    "patches moves the margin by %+.2f, covering as many "
+		    "others by %+.2f. %s</p>",
 		    cw_map_weak(m) ? " weak" : "", m->masked,
-		    (double)m->drop, (double)m->random_drop,
+		    -(double)m->drop, -(double)m->random_drop,
 		    cw_map_weak(m) ? "<strong>Weak: this map says little."
 		    "</strong>" : "The map points at what counts.");
 	fputs("</div>\n", f);

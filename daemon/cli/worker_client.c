@@ -188,6 +188,9 @@ cw_clients_text(struct cw_clients *c, enum cw_text_want want,
 	struct cw_pack w;
 	enum cw_status st;
 
+	if (strlen(text) > CW_TEXT_BYTES)
+		return cw_err_set(err, CW_E_FORMAT, "a text of %zu bytes; "
+		    "want at most %u", strlen(text), CW_TEXT_BYTES);
 	cw_arena_reset(p->arena, 0);
 	cw_pack_init(&w, p->arena, 4096);
 	cw_text_msg_pack(&m, &w);

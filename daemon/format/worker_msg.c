@@ -12,7 +12,6 @@
 
 #define PATH_BYTES	4096u
 #define WORD_BYTES	256u
-#define TEXT_BYTES	65536u
 #define IDS_MAX		4096u
 
 static const char *const precisions[] = { "auto", "fp32", "int8" };
@@ -252,7 +251,7 @@ cw_text_msg_unpack(struct cw_unpack *r, struct cw_arena *a,
     struct cw_text_msg *out, struct cw_err *err)
 {
 	out->want = cw_get_below(r, CW_TEXT_WANTS);
-	out->text = cw_get_str(r, TEXT_BYTES, a);
+	out->text = cw_get_str(r, CW_TEXT_BYTES, a);
 	return ended(r, "TEXT", err);
 }
 

@@ -101,6 +101,7 @@ struct cw_policy_done {
 };
 
 enum cw_text_want { CW_TEXT_TOKENS, CW_TEXT_EMBED, CW_TEXT_WORDS, CW_TEXT_WANTS };
+#define CW_TEXT_BYTES	65536u	/* of one TEXT */
 struct cw_text_msg {		/* TEXT */
 	enum cw_text_want want;
 	const char	*text;

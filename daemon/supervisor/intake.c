@@ -136,7 +136,11 @@ refusal(const struct cw_daemon *d, const struct cw_job *j,
 	}
 	for (size_t i = 0; i < j->npolicies; i++)
 		if (!cw_generation_has_policy(g, j->policies[i])) {
-			*message = "policies names one that is not loaded";
+			*message = cw_arena_printf(cw_turn_arena(d),
+			    "policies names \"%s\", which is not loaded",
+			    j->policies[i]);
+			if (*message == NULL)
+				*message = "no such policy";
 			return "unknown_policy";
 		}
 	return NULL;

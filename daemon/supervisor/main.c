@@ -33,7 +33,7 @@ struct options {
 static _Noreturn void
 usage(void)
 {
-	fprintf(stderr, "usage: clipwardd [-dnv] [-f config.yaml]\n");
+	fprintf(stderr, "usage: clipwardd [-dnvV] [-f config.yaml]\n");
 	exit(EXIT_USAGE);
 }
 

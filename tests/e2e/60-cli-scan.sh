@@ -46,6 +46,12 @@ fi
 scan --frobnicate >/dev/null
 check "a wrong option is an error" test $? -ge 2
 check "and named" grep -q frobnicate "$TMP_DIR/err"
+mkdir "$TMP_DIR/none"
+scan "$TMP_DIR/none" >"$TMP_DIR/out"
+same "a folder without files is no error" 0 $?
+check "and not taken for one of harmless images" grep -q 'note: scan: no files' "$TMP_DIR/err"
+same "policy --help lists its commands" 7 \
+    "$("$CW_BUILD/clipward" policy --help | grep -c '^  policy ')"
 
 # the daemon and the scan agree
 config

@@ -75,6 +75,36 @@ fi
 check "tokenize" sh -c '"$1" tokenize -m "$2" "a knife" 2>/dev/null | grep -Eq "^\[[0-9,]+\]$"' - \
     "$CW_BUILD/clipward" "$starter"
 
+# wrong words: one line that names the option, and no worker dies of them
+refused() {	# WHAT WANT-IN-MESSAGE ARGUMENT...
+	what=$1 want=$2
+	shift 2
+	cw "$@" >"$TMP_DIR/out"
+	same "$what: exit 2" 2 $?
+	same "$what: says why" 1 "$(grep -c "^clipward: .*$want" "$TMP_DIR/err")"
+	same "$what: in a line" 1 "$(wc -l <"$TMP_DIR/err")"
+}
+long=$(printf '%09000d' 0)
+refused "a long text" 'scan: --text has 9000 bytes; want at most 8192' \
+    scan -m "$starter" --text "$long" "$picture"
+refused "a text that is none" 'explain: --text is not UTF-8' \
+    explain -m "$starter" --text "$(printf '\377')" "$picture"
+refused "a long prompt" 'explain: --prompt has 9000 bytes; want at most 1024' \
+    explain -m "$starter" --prompt "$long" "$picture"
+refused "an empty prompt" 'redact: --prompt is empty' \
+    redact -m "$starter" --prompt "" -o "$TMP_DIR/x" "$picture"
+refused "a neutral prompt alone" '--neutral without --prompt' \
+    explain -m "$starter" --neutral "a spoon" "$picture"
+refused "a category for a policy" 'want one of hate, nudity, violence' \
+    explain -m "$starter" -p "$root/policies" --policy violence.weapon "$picture"
+refused "redacting a directory" 'in: a directory; want one FILE' \
+    redact -m "$starter" -o "$TMP_DIR/x" "$TMP_DIR/in"
+refused "a file for packed weights" 'no directory' \
+    model prepare -m "$starter" --cache "$picture"
+cw embed -m "$starter" -t "$(printf '%0100000d' 0)" -t "a knife" >"$TMP_DIR/out"
+same "embed: a text that is too long, and one that is not" "2 2" "$? $(wc -l <"$TMP_DIR/out")"
+check "says what is the most" grep -q '"error":"a text of 100000 bytes; want at most 65536"' "$TMP_DIR/out"
+
 # workers killed again and again: every image is answered, in order
 i=0
 while [ $i -lt 400 ]; do
