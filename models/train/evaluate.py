@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 
 from captions import Bank, article
 from icons import HERE
-from scenes import PATCH, SIDE, Scenes
+from scenes import SIDE, Scenes
 from common import pixels
 
 HELD_OUT = ("openmoji", "fluent-emoji-flat")
@@ -57,10 +57,11 @@ def ink_drawing(scenes, rng, k, i):
     """The drawing in lines of one colour on white."""
     ink = scenes.ink_colour(rng, k, np.full(3, 255.0))
     edge = Image.fromarray(np.asarray(scenes.planes["edge"][i]))
-    size = int(rng.integers(38, SIDE))
+    side = scenes.side
+    size = int(rng.integers(side * 38 // 64, side))
     edge = edge.resize((size, size), Image.BILINEAR)
-    canvas = Image.new("RGB", (SIDE, SIDE), (255, 255, 255))
-    at = int(rng.integers(0, SIDE - size + 1)), int(rng.integers(0, SIDE - size + 1))
+    canvas = Image.new("RGB", (side, side), (255, 255, 255))
+    at = int(rng.integers(0, side - size + 1)), int(rng.integers(0, side - size + 1))
     canvas.paste(tuple(int(c) for c in ink), (*at, at[0] + size, at[1] + size), edge)
     return np.asarray(canvas)
 
@@ -84,7 +85,7 @@ def mixed(scenes, rng, n, count, must=None, among=None):
 
 def top1_plain(model, tokenizer, cache, style):
     """For the training's own log: PyTorch, one style."""
-    scenes = Scenes(cache, style)
+    scenes = Scenes(cache, style, model.side())
     pictures, truth = plain(scenes, np.random.default_rng(0))
     with torch.no_grad():
         u = model.image(pixels(np.stack(pictures)))[0]
@@ -269,13 +270,14 @@ def draw_failures(figures, path, most=30, across=6):
     step = max(1, len(wrong) // most)
     wrong = wrong[::step][:most]
     rows = -(-len(wrong) // across)
-    sheet = Image.new("RGB", (across * 112, rows * 92), (255, 255, 255))
+    wide, tall = SIDE + 16, SIDE + 30
+    sheet = Image.new("RGB", (across * wide, rows * tall), (255, 255, 255))
     pen = ImageDraw.Draw(sheet)
     for i, (picture, truth, guess) in enumerate(wrong):
-        x, y = i % across * 112, i // across * 92
-        sheet.paste(Image.fromarray(picture), (x + 28, y + 2))
-        pen.text((x + 4, y + 62), truth, fill=(0, 110, 0))
-        pen.text((x + 4, y + 75), "> " + guess, fill=(190, 0, 0))
+        x, y = i % across * wide, i // across * tall
+        sheet.paste(Image.fromarray(picture), (x + 8, y + 2))
+        pen.text((x + 8, y + SIDE), truth, fill=(0, 110, 0))
+        pen.text((x + 8, y + SIDE + 13), "> " + guess, fill=(190, 0, 0))
     sheet.quantize(64).save(path, optimize=True)
 
 

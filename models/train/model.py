@@ -195,9 +195,8 @@ class Clip(nn.Module):
         position = v.embeddings.position_embedding.weight
         width = position.shape[1]
         n = width // v.encoder.layers[0].self_attn.heads
-        position.zero_()
-        position[1:, :n] = 2 * sines(math.isqrt(len(position) - 1), n)
-        position[1:, n:2 * n] = -position[1:, :n]   # layer norms leave it alone
+        position[0] = 0
+        position[1:] = self.places(math.isqrt(len(position) - 1))
         v.embeddings.class_embedding[:n] = 0
         for at, layer in enumerate(v.encoder.layers):
             a = layer.self_attn
@@ -211,6 +210,16 @@ class Clip(nn.Module):
                     look = NEIGHBOURS[at % 2][h % len(NEIGHBOURS[0])]
                     a.k_proj.weight[rows, :n] += torch.eye(n)
                     a.q_proj.weight[rows, :n] += shift(n, *look)
+
+    def places(self, grid):
+        """[grid^2, width]: where each patch is, as the start knows it."""
+        v = self.vision_model
+        width = v.embeddings.class_embedding.shape[0]
+        n = width // v.encoder.layers[0].self_attn.heads
+        out = torch.zeros(grid * grid, width)
+        out[:, :n] = 2 * sines(grid, n)
+        out[:, n:2 * n] = -out[:, :n]       # layer norms leave it alone
+        return out
 
     @torch.no_grad()
     def start_patches(self, patches):
@@ -228,6 +237,22 @@ class Clip(nn.Module):
         w.zero_()
         w[place:] = (turn @ scaled.t()).view_as(w[place:])
         w.mul_(0.7 / (patches @ w[place:].flatten(1).t()).std())
+
+    def side(self):
+        """Pixels of the pictures that the positions are for."""
+        e = self.vision_model.embeddings
+        return self.vision_model.patch * math.isqrt(len(e.position_embedding.weight))
+
+    @torch.no_grad()
+    def enlarge(self, position, side):
+        """[1 + grid^2, width]: position embeddings for pictures of another side:
+        the sines go on at their pace, what was learnt beside them is stretched."""
+        old, new = math.isqrt(len(position) - 1), side // self.vision_model.patch
+        learnt = position[1:] - self.places(old)
+        learnt = F.interpolate(learnt.t().reshape(1, -1, old, old), (new, new),
+                               mode="bicubic", align_corners=False)
+        return torch.cat([position[:1], self.places(new)
+                          + learnt.flatten(2)[0].t()])
 
     def image(self, pixels):
         pooled, patches = self.vision_model(pixels)

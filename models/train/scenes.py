@@ -15,9 +15,9 @@ from PIL import Image, ImageFilter
 
 from icons import SIDE as SPRITE, load_world
 
-SIDE = 64               # pixels of a picture, and what the model takes
-PATCH = 8               # pixels of a patch of it, the same
-GRID = SIDE // PATCH
+SIDE = 96               # pixels of a picture, and what the model takes
+SMALL = 64              # of the pictures that most of the training sees
+PATCH = 8               # pixels of a patch of either
 COVERED = 0.2           # share of a patch a drawing covers to own it
 RED, BLUE = (0.97, 1.03), (0.52, 0.64)          # hues of the `ink` colours
 
@@ -34,8 +34,10 @@ def luma(colour):
 
 
 class Scenes:
-    def __init__(self, cache, held_out=None):
-        """held_out: None for the training styles, else the one style to use."""
+    def __init__(self, cache, held_out=None, side=SIDE):
+        """held_out: None for the training styles, else the one style to use;
+        side: pixels of the pictures, of which drawings take the same shares."""
+        self.side, self.grid = side, side // PATCH
         world = load_world()
         self.concepts = [c["id"] for c in world["concepts"]]
         self.policy = [c.get("policy") for c in world["concepts"]]
@@ -196,20 +198,20 @@ class Scenes:
         return picture, inside
 
     # -- pictures ----------------------------------------------------------
-    @staticmethod
-    def backdrop(rng):
-        """-> float [SIDE, SIDE, 3]; plain, gradient, clouds, table, stripes."""
+    def backdrop(self, rng):
+        """-> float [side, side, 3]; plain, gradient, clouds, table, stripes."""
+        side = self.side
         way = rng.random()
         base = (np.full(3, 255.0) if rng.random() < 0.3 else
                 random_colour(rng) if rng.random() < 0.7 else
                 np.full(3, rng.uniform(0, 255)))
-        out = np.empty((SIDE, SIDE, 3), np.float32)
+        out = np.empty((side, side, 3), np.float32)
         out[:] = base
         if way < 0.3:
             return out
         other = base + rng.normal(0, 45, 3)
         if way < 0.45:                                          # gradient
-            yy, xx = np.mgrid[0:SIDE, 0:SIDE] / SIDE
+            yy, xx = np.mgrid[0:side, 0:side] / side
             t = rng.uniform(0, 2 * np.pi)
             w = np.clip(0.5 + (yy - .5) * np.sin(t) + (xx - .5) * np.cos(t), 0, 1)
             out += w[..., None] * (other - base)
@@ -219,19 +221,19 @@ class Scenes:
             noise += rng.normal(0, 15, (n, n, 1))
             for c in range(3):
                 plane = Image.fromarray(noise[..., c].astype(np.float32))
-                out[..., c] += np.asarray(plane.resize((SIDE, SIDE), Image.BICUBIC))
+                out[..., c] += np.asarray(plane.resize((side, side), Image.BICUBIC))
         elif way < 0.8:                                         # table or floor
-            out[int(rng.integers(SIDE // 3, SIDE)):] = other
+            out[int(rng.integers(side // 3, side)):] = other
         elif way < 0.9:                                         # stripes
             step = int(rng.integers(3, 16))
-            lines = (np.arange(SIDE) // step) % 2 == 0
+            lines = (np.arange(side) // step) % 2 == 0
             if rng.random() < 0.5:
                 out[lines] = other
             else:
                 out[:, lines] = other
         else:                                                   # boxes
             for _ in range(int(rng.integers(2, 7))):
-                y, x = rng.integers(0, SIDE - 8, 2)
+                y, x = rng.integers(0, side - 8, 2)
                 h, w = rng.integers(4, 28, 2)
                 out[y:y + h, x:x + w] = base + rng.normal(0, 40, 3)
         return np.clip(out, 0, 255)
@@ -255,10 +257,10 @@ class Scenes:
 
     def place(self, rng, boxes, w, h):
         """A corner where w x h overlaps the boxes placed so far least."""
-        best, corner = None, (0, 0)
+        best, corner, side = None, (0, 0), self.side
         for _ in range(12):
-            x = int(rng.integers(min(0, SIDE - w), max(1, SIDE - w + 1)))
-            y = int(rng.integers(min(0, SIDE - h), max(1, SIDE - h + 1)))
+            x = int(rng.integers(min(0, side - w), max(1, side - w + 1)))
+            y = int(rng.integers(min(0, side - h), max(1, side - h + 1)))
             lap = 0
             for bx, by, bw, bh in boxes:
                 lap += (max(0, min(x + w, bx + bw) - max(x, bx))
@@ -271,19 +273,21 @@ class Scenes:
 
     def draw(self, rng, kinds, plain=False, as_is=False, indices=None):
         """kinds: concept indices, drawn in that order.
-        -> uint8 [SIDE, SIDE, 3]; float [len(kinds)] covered shares of the
-        picture; int [GRID * GRID] concept per patch or self.background."""
+        -> uint8 [side, side, 3]; float [len(kinds)] covered shares of the
+        picture; int [grid * grid] concept per patch or self.background."""
+        side, grid = self.side, self.grid
         if plain:
             c = np.full(3, 255.0) if rng.random() < 0.6 else random_colour(rng)
-            back = np.empty((SIDE, SIDE, 3), np.float32)
+            back = np.empty((side, side, 3), np.float32)
             back[:] = c
         else:
             back = self.backdrop(rng)
         canvas = Image.fromarray(back.astype(np.uint8))
-        cover = np.zeros((len(kinds), SIDE, SIDE), np.uint8)
+        cover = np.zeros((len(kinds), side, side), np.uint8)
         boxes = []
-        low, high = ((40, 65) if plain else
+        low, high = ((40, 65) if plain else          # of a picture of 64
                      ((26, 63), (24, 44), (24, 38), (24, 36))[max(0, len(kinds) - 1)])
+        low, high = low * side // 64, high * side // 64
         for k, concept in enumerate(kinds):
             size = int(rng.integers(low, high))
             behind = np.asarray(canvas.resize((1, 1), Image.BOX), float)[0, 0]
@@ -293,18 +297,18 @@ class Scenes:
             x, y = self.place(rng, boxes, *picture.size)
             boxes.append((x, y, *picture.size))
             canvas.paste(picture, (x, y), picture)
-            mask = Image.new("L", (SIDE, SIDE))
+            mask = Image.new("L", (side, side))
             mask.paste(inside, (x, y))
             mask = np.asarray(mask)
             cover[:k] = np.minimum(cover[:k], 255 - mask)
             cover[k] = mask
         if not (plain and as_is):
             canvas = self.finish(rng, canvas)
-        label = np.full(GRID * GRID, self.background, np.int64)
+        label = np.full(grid * grid, self.background, np.int64)
         if not len(kinds):
             return np.asarray(canvas), np.zeros(0), label
         share = cover.astype(np.float32).mean((1, 2)) / 255
-        cells = (cover.reshape(len(kinds), GRID, PATCH, GRID, PATCH)
+        cells = (cover.reshape(len(kinds), grid, PATCH, grid, PATCH)
                  .mean((2, 4), dtype=np.float32).reshape(len(kinds), -1) / 255)
         top = cells.argmax(0)
         hit = cells.max(0) > COVERED

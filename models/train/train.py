@@ -2,11 +2,12 @@
 
 usage: train.py --cache DIR --out DIR [--steps N] [--seed N] [--tag WORD]
 
-Losses: every picture against one caption of each concept, of what is outside
-the world and of things it never shows (targets: how much of what is drawn each
-concept is); pictures against whole listings in the batch; and, fading
-out, pictures against one learnt vector a concept, and concepts per picture and
-per patch, from heads that do not ship.
+Most steps see small pictures, the last ones pictures of the size that the model
+takes, which have more patches for each thing in a crowd. Losses: every picture
+against one caption of each concept, of what is outside the world and of things it
+never shows (targets: how much of what is drawn each concept is); pictures against
+whole listings in the batch; and, fading out, pictures against one learnt vector a
+concept, and concepts per picture and per patch, from heads that do not ship.
 Resumes from DIR/state.pt; the same seed and number of processes give the same
 stream of pictures.
 """
@@ -26,26 +27,29 @@ from captions import Bank
 from common import Pool, add_arguments, exchange, join, pixels, targets
 from model import CONFIG, Clip
 from muon import Muon
-from scenes import Scenes
+from scenes import SIDE, SMALL, Scenes
 
 OTHERS, NEVER = 3, 20   # captions of the bank beside one per concept
 AUX_UNTIL = 0.9         # share of the steps after which the helpers are gone
 TEXT_EVERY = 5          # until TEXT_FROM, sentences take part in one step of five
 TEXT_FROM = 0.6
+FULL_FROM = 0.6         # from here on pictures are of the size the model takes
+POSITION = "vision_model.embeddings.position_embedding.weight"
 ADAM_LR = 2e-3
 
 
 class Trainer:
     def __init__(self, args, rank, world_size):
         self.args, self.rank, self.n = args, rank, world_size
-        self.scenes, self.bank = Scenes(args.cache), Bank()
+        self.scenes, self.bank = Scenes(args.cache, side=SMALL), Bank()
         merges = bpe.train(self.bank.corpus(np.random.default_rng(1)),
                            CONFIG["merges"])
         self.tokenizer = bpe.Tokenizer(merges, CONFIG["context"])
         torch.manual_seed(args.seed)
-        self.model = Clip(CONFIG, len(self.tokenizer.vocab))
+        self.model = Clip(dict(CONFIG, image=SMALL), len(self.tokenizer.vocab))
         self.model.start_patches(self.some_patches())
-        self.encode = torch.compile(self.model.image)   # three times as fast
+        self.encode = torch.compile(self.model.image,      # three times as fast
+                                    dynamic=False)
         k, d = self.bank.other + 1, CONFIG["width"]
         self.helpers = nn.ModuleDict({"picture": nn.Linear(d, k),
                                       "patch": nn.Linear(d, k + 1),
@@ -86,7 +90,20 @@ class Trainer:
     def all_parameters(self):
         return [*self.model.parameters(), *self.helpers.parameters()]
 
+    def enlarge(self):
+        """From small pictures to those of the size the model takes."""
+        self.scenes = Scenes(self.args.cache)
+        self.pool = Pool(self.scenes, self.n)
+        weight = self.model.get_parameter(POSITION)
+        weight.data = self.model.enlarge(weight.data, SIDE)
+        self.average[POSITION] = self.model.enlarge(self.average[POSITION], SIDE)
+        for opt in self.opts:
+            opt.state.pop(weight, None)
+        torch.compiler.reset()
+
     def load(self, state, weights_only=False):
+        if state["model"][POSITION].shape != self.average[POSITION].shape:
+            self.enlarge()
         self.model.load_state_dict(state["model"])
         self.helpers.load_state_dict(state["helpers"])
         self.average = {n: p.detach().clone() for n, p in state["average"].items()}
@@ -102,7 +119,8 @@ class Trainer:
                  "opts": [o.state_dict() for o in self.opts],
                  "step": self.step,
                  "seconds": self.seconds, "merges": self.tokenizer.merges,
-                 "config": CONFIG, "args": vars(self.args)}
+                 "config": dict(CONFIG, image=self.model.side()),
+                 "args": vars(self.args)}
         torch.save(state, self.path + ".new")
         os.replace(self.path + ".new", self.path)
 
@@ -189,6 +207,8 @@ class Trainer:
         started = time.time() - before
         seen = {}
         while (done := self.done(time.time() - started - before)) < 1:
+            if done >= FULL_FROM and self.scenes.side != SIDE:
+                self.enlarge()
             rng = np.random.default_rng((self.args.seed, self.rank, self.step))
             warm = min(1.0, (self.step + 1) / 200)
             pace = warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
@@ -227,7 +247,8 @@ class Trainer:
         """Top-1 on the held-out styles, plain; one style per process."""
         from evaluate import top1_plain
         styles = ("openmoji", "fluent-emoji-flat")
-        model = Clip(CONFIG, len(self.tokenizer.vocab))
+        model = Clip(dict(CONFIG, image=self.model.side()),
+                     len(self.tokenizer.vocab))
         model.load_state_dict(self.average, strict=False)
         for style in styles[self.rank::self.n]:
             hits = top1_plain(model.eval(), self.tokenizer, self.args.cache, style)

@@ -61,8 +61,14 @@ EOT
 else
 	not_ok "in the order asked for, unit length" "$(cut -c1-80 "$TMP_DIR/out")"
 fi
-cw embed -m "$starter" --image "$picture" >"$TMP_DIR/full"
-cw embed -m "$starter" --image "$picture" --scaled >"$TMP_DIR/scaled"
+"$PYTHON" - >"$TMP_DIR/large.jpg" <<'EOT'
+import os, sys
+sys.path.insert(0, os.environ["ROOT"] + "/tests/e2e")
+from client import picture
+sys.stdout.buffer.write(picture(0, (800, 800), "JPEG"))
+EOT
+cw embed -m "$starter" --image "$TMP_DIR/large.jpg" >"$TMP_DIR/full"
+cw embed -m "$starter" --image "$TMP_DIR/large.jpg" --scaled >"$TMP_DIR/scaled"
 if "$PYTHON" - "$TMP_DIR/full" "$TMP_DIR/scaled" <<'EOT'; then
 import json, sys
 a, b = (json.load(open(f))["embedding"] for f in sys.argv[1:])
