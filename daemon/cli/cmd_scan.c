@@ -64,50 +64,6 @@ load(void *payload, size_t i, struct cw_arena *a, struct cw_job *job,
 	return CW_OK;
 }
 
-static int
-by_name(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Would maps of two files get the same name? */
-static bool
-names_clash(struct scan *s)
-{
-	const char **names = cw_arena_zalloc(s->cli->arena, s->files.n,
-	    sizeof(*names));
-
-	if (names == NULL)
-		return true;
-	for (size_t i = 0; i < s->files.n; i++) {
-		const char *slash = strrchr(s->files.item[i], '/');
-
-		names[i] = slash == NULL ? s->files.item[i] : slash + 1;
-	}
-	qsort(names, s->files.n, sizeof(*names), by_name);
-	for (size_t i = 1; i < s->files.n; i++)
-		if (strcmp(names[i - 1], names[i]) == 0)
-			return true;
-	return false;
-}
-
-/* photo.jpg, or where two files are called that, holiday_photo.jpg */
-static const char *
-map_stem(struct scan *s, const char *path)
-{
-	char *name;
-
-	if (!s->full_names)
-		return cw_inputs_base(path, s->scratch);
-	while (path[0] == '/' || strncmp(path, "./", 2) == 0)
-		path++;
-	name = cw_arena_strdup(s->scratch, path);
-	for (char *c = name; c != NULL && *c != '\0'; c++)
-		if (*c == '/')
-			*c = '_';
-	return name == NULL ? "image" : cw_inputs_base(name, s->scratch);
-}
-
 /* DIR/photo.jpg.violence.weapon.png */
 static void
 save_map(void *payload, size_t i, enum cw_artifact kind, const char *name,
@@ -121,7 +77,7 @@ save_map(void *payload, size_t i, enum cw_artifact kind, const char *name,
 		return;
 	cw_arena_reset(s->scratch, 0);
 	path = cw_arena_printf(s->scratch, "%s/%s.%s", s->maps,
-	    map_stem(s, s->files.item[i]),
+	    cw_inputs_stem(s->files.item[i], s->full_names, s->scratch),
 	    cw_inputs_base(name, s->scratch));
 	if (path == NULL || cw_output_file(path, bytes, n, &err) != CW_OK) {
 		cw_progress_hide(&s->bar);
@@ -198,14 +154,6 @@ done(void *payload, const struct cw_client_done *d)
 }
 
 static int
-make_directory(const char *path)
-{
-	if (path != NULL && mkdir(path, 0777) == -1 && errno != EEXIST)
-		return cw_complain("%s: %s", path, strerror(errno));
-	return CW_GO_ON;
-}
-
-static int
 run(struct scan *s)
 {
 	const struct cw_client_work work = { .payload = s, .load = load,
@@ -267,16 +215,17 @@ cw_cmd_scan(struct cw_cli *cli, int argc, char **argv)
 	if ((rc = cw_local_text(cli, "--text", s.text, CW_JOB_TEXT_BYTES,
 	    true)) != CW_GO_ON ||
 	    (rc = cw_local_settings(cli, &s.local)) != CW_GO_ON ||
-	    (rc = cw_local_policies(cli, &s.local)) != CW_GO_ON ||
-	    (rc = make_directory(s.maps)) != CW_GO_ON)
+	    (rc = cw_local_policies(cli, &s.local)) != CW_GO_ON)
 		return rc;
-	if (cw_inputs_list(&args, cli->arena, &s.files, &err) != CW_OK)
+	if (cw_inputs_list(&args, cli->arena, &s.files, &err) != CW_OK ||
+	    (s.maps != NULL && cw_output_dir(s.maps, &err) != CW_OK))
 		return cw_complain("%s", err.text);
 	if (s.files.n == 0) {
 		cw_local_no_files(cli);
 		return 0;
 	}
-	s.full_names = s.maps != NULL && names_clash(&s);
+	s.full_names = s.maps != NULL &&
+	    cw_inputs_clash(&s.files, cli->arena);
 	if (cw_arena_open(SCRATCH, &s.scratch, &err) != CW_OK ||
 	    cw_ordered_open(&s.out, stdout, s.files.n, cli->arena, &err) !=
 	    CW_OK)

@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/inputs.h"
+#include "cli/local.h"
 #include "cli/verdict_print.h"
 #include "cli/zmq_client.h"
 #include "conf/curve.h"
@@ -20,6 +21,7 @@
 #include "format/job.h"
 
 #define WINDOW		32u	/* files sent and not yet accepted */
+#define LONGEST		((uint64_t)256 << 20)	/* limits.bytes at most */
 #define BUSY_MAX	60u	/* times a file is offered again */
 
 struct submit {
@@ -28,7 +30,9 @@ struct submit {
 	const char		*maps, *server_key, *key_file;
 	struct cw_strings	 policies;
 	uint64_t		 timeout_s, deadline_ms;
-	bool			 wait, bulk;
+	bool			 wait, bulk, full_names;
+	uint64_t		 limit;		/* bytes of a file */
+	size_t			 longest;	/* sent */
 
 	struct cw_zmq		*zmq;
 	struct cw_strings	 files;
@@ -106,13 +110,15 @@ send_file(struct submit *s, size_t i)
 	size_t n;
 
 	cw_arena_reset(s->scratch, 0);
-	if (cw_read_file(AT_FDCWD, path, (size_t)256 << 20, s->scratch,
+	if (cw_read_file(AT_FDCWD, path, s->limit, s->scratch,
 	    &bytes, &n, &err) != CW_OK) {
 		s->sent[i].done = true;
 		s->rc = cw_complain("%s", err.text);
 		return CW_GO_ON;
 	}
 	body = (struct cw_bytes){ bytes, n };
+	if (n > s->longest)
+		s->longest = n;
 	if (s->sent[i].id == NULL)
 		s->sent[i].id = make_id(s, i, &body);
 	header = make_header(s, i);
@@ -135,14 +141,27 @@ find_sent(const struct submit *s, const char *id)
 	return s->files.n;
 }
 
+/* DIR/photo.jpg.violence.weapon.png, the overlay of the verdict's map k. */
+static const char *
+map_path(struct submit *s, size_t i, size_t k, const json_t *verdict)
+{
+	const char *category = cw_json_text(json_array_get(
+	    json_object_get(verdict, "maps"), k), "category");
+
+	return cw_arena_printf(s->scratch, "%s/%s.%s.png", s->maps,
+	    cw_inputs_stem(s->files.item[i], s->full_names, s->scratch),
+	    category[0] != '\0' ? cw_inputs_base(category, s->scratch) :
+	    cw_arena_printf(s->scratch, "%zu", k));
+}
+
 static void
-save_maps(struct submit *s, size_t i, const struct cw_zmq_answer *a)
+save_maps(struct submit *s, size_t i, const json_t *verdict,
+    const struct cw_zmq_answer *a)
 {
 	struct cw_err err;
 
 	for (size_t k = 0; k < a->nparts && s->maps != NULL; k++) {
-		const char *path = cw_arena_printf(s->scratch, "%s/%s.%zu.png",
-		    s->maps, cw_inputs_base(s->files.item[i], s->scratch), k);
+		const char *path = map_path(s, i, k, verdict);
 
 		if (path == NULL || cw_output_file(path, a->parts[k].p,
 		    a->parts[k].n, &err) != CW_OK)
@@ -193,7 +212,7 @@ on_verdict(struct submit *s, size_t i, const json_t *o,
 		cw_verdict_print(s->cli, stdout,
 		    cw_text_clean(s->files.item[i], s->scratch), o);
 	fflush(stdout);
-	save_maps(s, i, a);
+	save_maps(s, i, o, a);
 	if (strcmp(decision, "error") == 0)
 		s->rc = CW_EXIT_ERROR;
 	else if (strcmp(decision, "allow") != 0 && s->rc == 0)
@@ -266,7 +285,10 @@ run(struct submit *s)
 		cw_arena_reset(s->scratch, (size_t)1 << 20);
 		if (cw_zmq_receive(s->zmq, s->timeout_s * 1000, s->scratch,
 		    &a, &err) != CW_OK)
-			return cw_complain("%s: %s", s->endpoint, err.text);
+			return cw_complain("%s: %s; want a clipwardd there "
+			    "that knows our key, if it has any, and takes a "
+			    "file of %zu bytes (limits.bytes)", s->endpoint,
+			    err.text, s->longest);
 		rc = on_answer(s, &a);
 	}
 	return rc == CW_GO_ON ? s->rc : rc;
@@ -285,6 +307,7 @@ open_queue(struct submit *s)
 		if (cw_cli_config(s->cli, &cfg, &err) != CW_OK)
 			return cw_complain("%s", err.text);
 		s->endpoint = o.endpoint = cfg.queue.submit;
+		s->limit = cfg.limits.bytes;
 	}
 	if (s->endpoint[0] == '\0')
 		return cw_complain("queue.submit is empty; want --connect");
@@ -303,6 +326,7 @@ static int
 check(struct submit *s, const struct cw_strings *args)
 {
 	struct cw_err err;
+	int rc;
 
 	if (args->n == 0)
 		return cw_complain("submit: no files; want FILE");
@@ -317,8 +341,19 @@ check(struct submit *s, const struct cw_strings *args)
 	if (s->explain != NULL && cw_when_parse(s->explain) == -1)
 		return cw_complain("submit: --explain is \"%s\"; want "
 		    "flagged, always or never", s->explain);
-	if (s->maps != NULL)
+	if (s->files.n == 0)
+		cw_local_no_files(s->cli);
+	if (s->maps != NULL) {
 		s->wait = true;
+		s->full_names = cw_inputs_clash(&s->files, s->cli->arena);
+		if (cw_output_dir(s->maps, &err) != CW_OK)
+			return cw_complain("%s", err.text);
+	}
+	if ((rc = cw_local_text(s->cli, "--text", s->text, CW_JOB_TEXT_BYTES,
+	    true)) != CW_GO_ON ||
+	    (rc = cw_local_text(s->cli, "--surface", s->surface,
+	    CW_JOB_TEXT_BYTES, true)) != CW_GO_ON)
+		return rc;
 	s->sent = cw_arena_zalloc(s->cli->arena, s->files.n,
 	    sizeof(*s->sent));
 	return s->sent != NULL ? CW_GO_ON : cw_complain("too many files");
@@ -327,7 +362,8 @@ check(struct submit *s, const struct cw_strings *args)
 int
 cw_cmd_submit(struct cw_cli *cli, int argc, char **argv)
 {
-	struct submit s = { .cli = cli, .timeout_s = 60 };
+	struct submit s = { .cli = cli, .timeout_s = 60,
+		.limit = LONGEST };
 	const struct cw_opt opts[] = {
 		CW_OPT_JSON(cli),
 		{ "connect", 'c', OPT_TEXT, &s.endpoint, "EP",

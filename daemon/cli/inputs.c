@@ -4,6 +4,7 @@
 #include "cli/inputs.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +130,60 @@ cw_inputs_base(const char *path, struct cw_arena *a)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '_';
 	return base;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+bool
+cw_inputs_clash(const struct cw_strings *paths, struct cw_arena *a)
+{
+	const char **names = cw_arena_zalloc(a, paths->n, sizeof(*names));
+
+	if (names == NULL)
+		return true;
+	for (size_t i = 0; i < paths->n; i++) {
+		const char *slash = strrchr(paths->item[i], '/');
+
+		names[i] = slash == NULL ? paths->item[i] : slash + 1;
+	}
+	qsort(names, paths->n, sizeof(*names), by_name);
+	for (size_t i = 1; i < paths->n; i++)
+		if (strcmp(names[i - 1], names[i]) == 0)
+			return true;
+	return false;
+}
+
+const char *
+cw_inputs_stem(const char *path, bool full, struct cw_arena *a)
+{
+	char *name;
+
+	if (!full)
+		return cw_inputs_base(path, a);
+	while (path[0] == '/' || strncmp(path, "./", 2) == 0)
+		path++;
+	name = cw_arena_strdup(a, path);
+	for (char *c = name; c != NULL && *c != '\0'; c++)
+		if (*c == '/')
+			*c = '_';
+	return name == NULL ? "image" : cw_inputs_base(name, a);
+}
+
+enum cw_status
+cw_output_dir(const char *path, struct cw_err *err)
+{
+	struct stat sb;
+
+	if (mkdir(path, 0777) == -1 && errno != EEXIST)
+		return cw_err_sys(err, "%s", path);
+	if (stat(path, &sb) == -1)
+		return cw_err_sys(err, "%s", path);
+	return S_ISDIR(sb.st_mode) ? CW_OK : cw_err_set(err, CW_E_CONFIG,
+	    "%s: no directory; want one to write to", path);
 }
 
 enum cw_status

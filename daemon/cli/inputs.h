@@ -6,6 +6,8 @@
 #ifndef CW_INPUTS_H
 #define CW_INPUTS_H
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "base/status.h"
 #include "conf/config.h"
@@ -23,6 +25,19 @@ CW_MUST_USE enum cw_status cw_inputs_list(const struct cw_strings *args,
 
 /* The last component of a path, safe as part of a file name. */
 const char *cw_inputs_base(const char *path, struct cw_arena *a);
+
+/* Have two of the paths the same last component? */
+bool cw_inputs_clash(const struct cw_strings *paths, struct cw_arena *a);
+
+/*
+ * What files made of path are called: photo.jpg, or with full, for paths that
+ * clash, holiday_photo.jpg.
+ */
+const char *cw_inputs_stem(const char *path, bool full, struct cw_arena *a);
+
+/* A directory to write to; it is made if it is not there. */
+CW_MUST_USE enum cw_status cw_output_dir(const char *path,
+    struct cw_err *err);
 
 /* Write bytes to path, replacing what was there as a whole. */
 CW_MUST_USE enum cw_status cw_output_file(const char *path,

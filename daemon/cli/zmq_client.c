@@ -66,7 +66,9 @@ cw_zmq_open(const struct cw_zmq_opts *opts, struct cw_arena *a,
 	if ((st = set_curve(z, opts, err)) != CW_OK)
 		goto undo;
 	if (zmq_connect(z->socket, opts->endpoint) != 0) {
-		st = zmq_err(err, opts->endpoint);
+		st = cw_err_set(err, CW_E_CONFIG, "\"%s\": %s; want an "
+		    "endpoint, tcp://host:port or ipc://path", opts->endpoint,
+		    zmq_strerror(zmq_errno()));
 		goto undo;
 	}
 	*out = z;

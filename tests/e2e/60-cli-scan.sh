@@ -70,4 +70,30 @@ EOT
 else
 	not_ok "scan and daemon agree" "$(cat "$TMP_DIR/err")"
 fi
+
+# maps by way of the daemon have the names that scan gives them
+mkdir -p "$TMP_DIR/a" "$TMP_DIR/b"
+cp "$f" "$TMP_DIR/a/x.png"
+cp "$f" "$TMP_DIR/b/x.png"
+sent() {
+	clipward submit --connect "$SUBMIT" "$@" >"$TMP_DIR/sent" 2>"$TMP_DIR/err"
+}
+(cd "$TMP_DIR" && scan --explain always --maps scanned.maps a b >/dev/null &&
+	sent --policy violence --explain always --maps sent.maps a b)
+check "submit --maps makes its directory" test -d "$TMP_DIR/sent.maps"
+same "and names as scan does" "$(cd "$TMP_DIR/scanned.maps" && echo *.violence.*)" "$(cd "$TMP_DIR/sent.maps" && echo *)"
+check "two files of one name keep their own" test -n "$(ls "$TMP_DIR/sent.maps/a_x.png"* "$TMP_DIR/sent.maps/b_x.png"*)"
+sent --maps "$f" "$f"
+same "a file in place of that directory is an error" 2 $?
+check "and said" grep -q ': no directory; want one to write to' "$TMP_DIR/err"
+clipward submit --connect foo "$f" 2>"$TMP_DIR/err"
+check "a wrong endpoint is told from a right one" grep -q 'want an endpoint, tcp://' "$TMP_DIR/err"
+{
+	grep -v '^queue:\|^limits:' "$TMP_DIR/config.yaml"
+	echo "queue: {submit: \"$SUBMIT\"}"
+	echo 'limits: {bytes: 4K}'
+} >"$TMP_DIR/client.yaml"
+head -c 5000 /dev/zero >"$TMP_DIR/large"
+clipward submit -f "$TMP_DIR/client.yaml" "$TMP_DIR/large" 2>"$TMP_DIR/err"
+check "what the daemon would not take is not sent" grep -q '5000 bytes; want at most 4096' "$TMP_DIR/err"
 finish
