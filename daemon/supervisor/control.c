@@ -70,6 +70,7 @@ bind_socket(const char *path, int *out, struct cw_err *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	enum cw_status st;
+	struct stat sb;
 	mode_t mask;
 	int fd, rc;
 
@@ -80,6 +81,10 @@ bind_socket(const char *path, int *out, struct cw_err *err)
 	if (answers(&sa))
 		return cw_err_set(err, CW_E_BUSY,
 		    "%s: another daemon answers there", path);
+	/* What a daemon that died left behind; nothing else is ours to remove. */
+	if (lstat(path, &sb) == 0 && !S_ISSOCK(sb.st_mode))
+		return cw_err_set(err, CW_E_CONFIG, "control.socket: %s is "
+		    "there and no socket; want a path that is free", path);
 	(void)unlink(path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)

@@ -32,6 +32,13 @@ refused "a wrong policy" 'p\.yaml:3:1: .*version' "policies: $TMP_DIR/p.yaml"
 refused "a plugin that is not there" 'nowhere' 'plugins: [nowhere]'
 refused "open to the world without CURVE" 'curve|CURVE' \
     'queue: {submit: "tcp://0.0.0.0:*", pull: ""}'
+# found at start only, as -n opens nothing
+echo precious >"$TMP_DIR/precious"
+config "control: {socket: $TMP_DIR/precious}"
+timeout 30 "$CW_BUILD/clipwardd" -d -f "$TMP_DIR/config.yaml" >"$TMP_DIR/out" 2>&1
+same "a file in place of the control socket: start says 78" 78 $?
+check "named" grep -q 'precious is there and no socket' "$TMP_DIR/out"
+same "and left alone" precious "$(cat "$TMP_DIR/precious")"
 rm -f "$TMP_DIR/config.yaml"
 "$CW_BUILD/clipwardd" -n -f "$TMP_DIR/config.yaml" >"$TMP_DIR/out" 2>&1
 same "no file: 78" 78 $?
