@@ -68,6 +68,14 @@ $(B)/%_avxvnni.o: ISA = -mavx2 -mfma -mavxvnni
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call Q,CC)$(CC) $(ALL_C) $(CPPFLAGS) $(CFLAGS) $(OPT) $(ISA) -c -o $@ $<
+# Paths and version are in these: another PREFIX makes them anew.
+BAKED	  = $(patsubst %.c,$(B)/%.o,$(shell grep -rlE --include='*.c' \
+	    'CW_(VERSION|LIBEXECDIR|SYSCONFDIR|DATADIR)' daemon))
+$(BAKED): $(B)/baked
+$(B)/baked: always
+	@mkdir -p $(@D)
+	@echo '$(VERSION) $(PREFIX) $(SYSCONFDIR)' | cmp -s - $@ || \
+	    echo '$(VERSION) $(PREFIX) $(SYSCONFDIR)' >$@
 .SECONDEXPANSION:
 $(B)/plugins/%.so: $$(wildcard plugins/$$*.c plugins/$$*/*.c)
 	@mkdir -p $(@D)
@@ -160,6 +168,6 @@ help:				## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*##[[:space:]]*/  \1	/p' Makefile | expand -t 14
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all check unit replay e2e faults lint format demo pictures run bench bench-growth bench-kernels localise soak torture coverage valgrind fuzz deps \
+.PHONY: all always check unit replay e2e faults lint format demo pictures run bench bench-growth bench-kernels localise soak torture coverage valgrind fuzz deps \
 	deps-check deps-test install uninstall dist clean help print-libs
 .SECONDARY:
