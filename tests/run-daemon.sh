@@ -14,7 +14,6 @@ cat >"$dir/config.yaml" <<-EOT
 	spool: {path: $dir/spool}
 	control: {socket: $dir/control.sock}
 	log: {to: stderr}
-	plugins: [png]
 EOT
-echo "control socket: $dir/control.sock (clipward status --socket ...)" >&2
+echo "ask it: $build/clipward --socket $dir/control.sock status" >&2
 "$build/clipwardd" -d -f "$dir/config.yaml"
