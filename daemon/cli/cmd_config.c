@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/cli.h"
 #include "cli/zmq_client.h"
+#include "conf/curve.h"
 #include "conf/config_keys.h"
 
 static int
@@ -79,7 +80,7 @@ int
 cw_cmd_keygen(struct cw_cli *cli, int argc, char **argv)
 {
 	char public[CW_CURVE_KEY], secret[CW_CURVE_KEY];
-	const char *rights = "submit,watch", *path;
+	const char *rights = "submit,watch", *path, *name;
 	const struct cw_opt opts[] = {
 		{ "rights", 0, OPT_TEXT, &rights, "LIST",
 		    "rights on the client's line (submit,watch,reload)", 0,
@@ -95,6 +96,10 @@ cw_cmd_keygen(struct cw_cli *cli, int argc, char **argv)
 	if (args.n != 1)
 		return cw_complain("keygen: want one NAME; the secret key "
 		    "goes to NAME.secret");
+	name = strrchr(args.item[0], '/');
+	name = name != NULL ? name + 1 : args.item[0];
+	if (cw_curve_client_check(rights, name, cli->arena, &err) != CW_OK)
+		return cw_complain("keygen: %s", err.text);
 	path = cw_arena_printf(cli->arena, "%s.secret", args.item[0]);
 	if (path == NULL || cw_zmq_keypair(public, secret, &err) != CW_OK)
 		return cw_complain("%s", path ? err.text : "no room");
@@ -102,7 +107,6 @@ cw_cmd_keygen(struct cw_cli *cli, int argc, char **argv)
 		return rc;
 	fprintf(stderr, "clipward: secret key written to %s; the public "
 	    "one, as a line for curve.clients_file:\n", path);
-	printf("%s %s %s\n", public, rights, strrchr(args.item[0], '/') ?
-	    strrchr(args.item[0], '/') + 1 : args.item[0]);
+	printf("%s %s %s\n", public, rights, name);
 	return 0;
 }

@@ -94,6 +94,33 @@ parse_rights(char *list, uint32_t *out, const char **bad)
 	return *out != 0;
 }
 
+static bool
+is_name(const char *s)
+{
+	return s[0] != '\0' && strlen(s) <= NAME_CHARS && strspn(s,
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "0123456789._-") == strlen(s);
+}
+
+enum cw_status
+cw_curve_client_check(const char *list, const char *name, struct cw_arena *a,
+    struct cw_err *err)
+{
+	char *copy = cw_arena_strdup(a, list);
+	const char *bad;
+	uint32_t bits;
+
+	if (copy == NULL)
+		return cw_err_set(err, CW_E_LIMIT, "no room for the rights");
+	if (!parse_rights(copy, &bits, &bad))
+		return cw_err_set(err, CW_E_CONFIG, "right \"%.32s\"; want "
+		    "submit, watch, reload between commas", bad);
+	if (!is_name(name))
+		return cw_err_set(err, CW_E_CONFIG, "name \"%.64s\"; want up "
+		    "to %u of [A-Za-z0-9._-]", name, NAME_CHARS);
+	return CW_OK;
+}
+
 static enum cw_status
 parse_client(const char *path, int line, char *text, struct cw_arena *a,
     struct cw_curve_client *c, struct cw_err *err)
@@ -113,9 +140,7 @@ parse_client(const char *path, int line, char *text, struct cw_arena *a,
 		return cw_err_set(err, CW_E_CONFIG,
 		    "%s:%d:%u: right \"%.32s\"; want submit, watch, reload "
 		    "between commas", path, line, KEY_CHARS + 2, bad);
-	if (strlen(name) > NAME_CHARS || strspn(name,
-	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "0123456789._-") != strlen(name))
+	if (!is_name(name))
 		return cw_err_set(err, CW_E_CONFIG,
 		    "%s:%d:1: name \"%.64s\"; want up to %u of "
 		    "[A-Za-z0-9._-]", path, line, name, NAME_CHARS);

@@ -24,6 +24,9 @@
 /* Errors name file and line: CW_E_CONFIG, CW_E_NOT_FOUND, CW_E_SYSTEM. */
 CW_MUST_USE enum cw_status cw_curve_secret(const char *path,
     struct cw_arena *a, char key[41], struct cw_err *err);
+/* Would a line of the list of clients with these words be taken? */
+CW_MUST_USE enum cw_status cw_curve_client_check(const char *list,
+    const char *name, struct cw_arena *a, struct cw_err *err);
 CW_MUST_USE enum cw_status cw_curve_clients(const char *path,
     struct cw_arena *a, struct cw_curve_client **out, uint32_t *n,
     struct cw_err *err);

@@ -16,6 +16,16 @@ open(d + "/clients", "w").write("# who\n%s submit upload\n%s watch,reload desk\n
                                 % (keys["upload"][0], keys["desk"][0]))
 EOT
 cp -R "$root/policies" "$TMP_DIR/policies"
+# keys of the operator's: what the daemon would refuse is refused here
+line=$("$CW_BUILD/clipward" keygen --rights submit,reload "$TMP_DIR/some" 2>"$TMP_DIR/err")
+same "keygen prints a client's line" "submit,reload some" "${line#* }"
+same "and keeps the secret" 600 "$(stat -c %a "$TMP_DIR/some.secret")"
+"$CW_BUILD/clipward" keygen --rights submit,foo "$TMP_DIR/other" >"$TMP_DIR/out" 2>"$TMP_DIR/err"
+same "keygen with an unknown right" 2 $?
+check "names it" grep -q 'right "foo"; want submit, watch, reload' "$TMP_DIR/err"
+"$CW_BUILD/clipward" keygen "$TMP_DIR/two words" >"$TMP_DIR/out" 2>"$TMP_DIR/err"
+same "keygen with a name of two words" 2 $?
+same "and writes no key for them" "" "$(find "$TMP_DIR" -name 'other*' -o -name 'two*')"
 config "policies: $TMP_DIR/policies/
 curve: {secret_key_file: $TMP_DIR/secret, clients_file: $TMP_DIR/clients}"
 start
