@@ -78,6 +78,14 @@ print_workers(const struct cw_cli *cli, const json_t *list)
 	}
 }
 
+static const char *
+endpoint(const json_t *ends, const char *key)
+{
+	const char *text = cw_json_text(ends, key);
+
+	return text[0] != '\0' ? text : "none";
+}
+
 static void
 print_status(const struct cw_cli *cli, const json_t *o)
 {
@@ -104,8 +112,8 @@ print_status(const struct cw_cli *cli, const json_t *o)
 	    number(o, "policies", "prompts"),
 	    number(o, "policies", "warnings"));
 	printf("  endpoints  submit %s  pull %s  pub %s  http %s\n",
-	    cw_json_text(ends, "submit"), cw_json_text(ends, "pull"),
-	    cw_json_text(ends, "pub"), cw_json_text(ends, "http"));
+	    endpoint(ends, "submit"), endpoint(ends, "pull"),
+	    endpoint(ends, "pub"), endpoint(ends, "http"));
 	printf("  queue      %.0f pending of %.0f, %.1f MB\n",
 	    number(o, "queue", "pending"), number(o, "queue", "limit"),
 	    number(o, "queue", "bytes") / 1e6);

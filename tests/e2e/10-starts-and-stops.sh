@@ -48,6 +48,8 @@ else
 	not_ok "a second daemon on the spool refuses" "exit $code"
 fi
 check "and the first one goes on" is_ready
+clipward status >"$TMP_DIR/shown"
+check "status says of what is switched off: none" grep -q 'endpoints .*http none$' "$TMP_DIR/shown"
 
 pids=$(children)
 stop TERM
