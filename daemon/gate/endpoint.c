@@ -8,6 +8,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/unix_path.h"
+
+#define IPC	"ipc://"
+
 /* Split "tcp://host:port"; brackets of an IPv6 host are taken off. */
 static bool
 split(const char *endpoint, char host[256], const char **port)
@@ -41,7 +45,7 @@ cw_endpoint_local(const char *endpoint)
 	const char *port;
 	char host[256];
 
-	if (strncmp(endpoint, "ipc://", strlen("ipc://")) == 0)
+	if (strncmp(endpoint, IPC, strlen(IPC)) == 0)
 		return true;
 	if (!split(endpoint, host, &port))
 		return false;
@@ -79,4 +83,20 @@ cw_endpoint_numeric(const char *endpoint, struct cw_arena *a,
 	if (*out == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "%s: no room", endpoint);
 	return CW_OK;
+}
+
+enum cw_status
+cw_endpoint_take(const char *endpoint, struct cw_err *err)
+{
+	struct sockaddr_un sa;
+	struct cw_err why;
+	enum cw_status st;
+
+	/* @ is the kernel's own name space: nothing lies there. */
+	if (strncmp(endpoint, IPC, strlen(IPC)) != 0 ||
+	    endpoint[strlen(IPC)] == '@')
+		return CW_OK;
+	st = cw_unix_path_take(endpoint + strlen(IPC), &sa, &why);
+	return st == CW_OK ? CW_OK :
+	    cw_err_set(err, st, "bind " IPC "%s", why.text);
 }

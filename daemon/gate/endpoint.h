@@ -24,4 +24,11 @@ bool cw_endpoint_local(const char *endpoint);
 CW_MUST_USE enum cw_status cw_endpoint_numeric(const char *endpoint,
     struct cw_arena *a, const char **out, struct cw_err *err);
 
+/*
+ * May it be bound?  The library that binds ipc:// removes whatever is at its
+ * path; see unix_path.h.  CW_E_CONFIG, CW_E_BUSY.
+ */
+CW_MUST_USE enum cw_status cw_endpoint_take(const char *endpoint,
+    struct cw_err *err);
+
 #endif /* CW_ENDPOINT_H */

@@ -95,7 +95,8 @@ open_bound(struct cw_gate *g, enum cw_socket_kind kind, const char *domain,
 	    (kind != CW_SOCK_PULL || g->init->nconnect == 0))
 		return CW_OK;
 	if (endpoint[0] != '\0' &&
-	    (st = check_local(g->init, endpoint, err)) != CW_OK)
+	    ((st = check_local(g->init, endpoint, err)) != CW_OK ||
+	    (st = cw_endpoint_take(endpoint, err)) != CW_OK))
 		return st;
 	if ((st = cw_socket_open(g->net, kind, &opt, out, err)) != CW_OK)
 		return st;
@@ -103,10 +104,8 @@ open_bound(struct cw_gate *g, enum cw_socket_kind kind, const char *domain,
 		st = cw_peers_attach(g->peers, g->net, *out, err);
 	else if (kind == CW_SOCK_PUB && g->init->secret_key[0] != '\0')
 		st = cw_subscribers_open(g->net, *out, &g->subs, err);
-	if (st != CW_OK)
+	if (st != CW_OK || endpoint[0] == '\0')
 		return st;
-	if (endpoint[0] == '\0')
-		return CW_OK;
 	return cw_socket_bind(*out, endpoint, a, bound, err);
 }
 

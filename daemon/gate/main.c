@@ -20,6 +20,8 @@
 #include "gate/sandbox.h"
 
 #define EXIT_USAGE	64	/* EX_USAGE */
+#define EXIT_OSERR	71	/* EX_OSERR */
+#define EXIT_IOERR	74	/* EX_IOERR: an address is taken */
 #define EXIT_AGAIN	75	/* EX_TEMPFAIL: start me again */
 #define EXIT_CONFIG	78	/* EX_CONFIG */
 
@@ -50,7 +52,8 @@ send_line(void *payload, enum cw_level level, const char *line)
 static _Noreturn void
 fatal(enum cw_status st, const struct cw_err *why)
 {
-	const int code = st == CW_E_CONFIG ? EXIT_CONFIG : EXIT_AGAIN;
+	const int code = st == CW_E_CONFIG ? EXIT_CONFIG :
+	    st == CW_E_BUSY ? EXIT_IOERR : EXIT_OSERR;
 	struct cw_frame f = { .type = CW_F_FATAL };
 	struct cw_arena *a;
 	struct cw_pack w;

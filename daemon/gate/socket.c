@@ -180,8 +180,8 @@ cw_socket_bind(struct cw_socket *s, const char *endpoint, struct cw_arena *a,
 		(void)set_int(s->zmq, ZMQ_IPV6, 1);
 	if (zmq_bind(s->zmq, endpoint) == -1 ||
 	    zmq_getsockopt(s->zmq, ZMQ_LAST_ENDPOINT, last, &n) == -1)
-		return cw_err_set(err, CW_E_CONFIG, "bind %s: %s", endpoint,
-		    zmq_strerror(errno));
+		return cw_err_set(err, errno == EADDRINUSE ? CW_E_BUSY :
+		    CW_E_CONFIG, "bind %s: %s", endpoint, zmq_strerror(errno));
 	copy = cw_arena_strdup(a, last);
 	if (copy == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "bind %s: no room",

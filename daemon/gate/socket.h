@@ -73,7 +73,10 @@ CW_MUST_USE enum cw_status cw_socket_open(struct cw_net *net,
     struct cw_socket **out, struct cw_err *err);
 void cw_socket_close(struct cw_socket **s);
 
-/* *bound: the endpoint with wildcards resolved, in the arena. */
+/*
+ * *bound: the endpoint with wildcards resolved, in the arena.  CW_E_BUSY when
+ * somebody has the address, CW_E_CONFIG when it can't be had otherwise.
+ */
 CW_MUST_USE enum cw_status cw_socket_bind(struct cw_socket *s,
     const char *endpoint, struct cw_arena *a, const char **bound,
     struct cw_err *err);

@@ -16,6 +16,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "base/unix_path.h"
 #include "conf/config.h"
 #include "supervisor/json_out.h"
 #include "supervisor/queue.h"
@@ -52,39 +53,17 @@ static void on_accept_error(struct evconnlistener *l, void *arg);
 
 /* ---- opening ---- */
 
-/* Does anybody listen there? */
-static bool
-answers(const struct sockaddr_un *sa)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-	    0);
-	const bool yes = fd != -1 && (connect(fd, (const void *)sa,
-	    sizeof(*sa)) == 0 || errno == EAGAIN);
-
-	cw_close(&fd);
-	return yes;
-}
-
 static enum cw_status
 bind_socket(const char *path, int *out, struct cw_err *err)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct sockaddr_un sa;
+	struct cw_err why;
 	enum cw_status st;
-	struct stat sb;
 	mode_t mask;
 	int fd, rc;
 
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return cw_err_set(err, CW_E_CONFIG, "control.socket: \"%s\" "
-		    "is longer than %zu bytes", path, sizeof(sa.sun_path) - 1);
-	strcpy(sa.sun_path, path);
-	if (answers(&sa))
-		return cw_err_set(err, CW_E_BUSY,
-		    "%s: another daemon answers there", path);
-	/* What a daemon that died left behind; nothing else is ours to remove. */
-	if (lstat(path, &sb) == 0 && !S_ISSOCK(sb.st_mode))
-		return cw_err_set(err, CW_E_CONFIG, "control.socket: %s is "
-		    "there and no socket; want a path that is free", path);
+	if ((st = cw_unix_path_take(path, &sa, &why)) != CW_OK)
+		return cw_err_set(err, st, "control.socket: %s", why.text);
 	(void)unlink(path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)

@@ -48,6 +48,31 @@ else
 	not_ok "a second daemon on the spool refuses" "exit $code"
 fi
 check "and the first one goes on" is_ready
+
+# taken WHAT PATTERN QUEUE - one on its own spool finds an address taken
+taken() {
+	sed "s#control: .*#control: {socket: $TMP_DIR/other.sock}#
+		s#spool: .*#spool: {path: $TMP_DIR/other}#
+		s#queue: .*#queue: {submit: \"$3\", pull: \"\"}#" \
+	    "$TMP_DIR/config.yaml" >"$TMP_DIR/second.yaml"
+	timeout 20 "$CW_BUILD/clipwardd" -d -f "$TMP_DIR/second.yaml" \
+	    >"$TMP_DIR/second.log" 2>&1
+	same "$1: exit 74" 74 $?
+	check "$1: said so" grep -q "$2" "$TMP_DIR/second.log"
+}
+taken "its TCP address is taken" "bind $SUBMIT: Address already in use" "$SUBMIT"
+"$PYTHON" - "$TMP_DIR/taken" <<-'EOT' &
+	import socket, sys, time
+	s = socket.socket(socket.AF_UNIX)
+	s.bind(sys.argv[1])
+	s.listen()
+	time.sleep(60)
+EOT
+lives=$!
+until_true 5 test -S "$TMP_DIR/taken"
+taken "its ipc:// address is taken" "another daemon answers there" "ipc://$TMP_DIR/taken"
+kill $lives
+check "that socket is still there" test -S "$TMP_DIR/taken"
 clipward status >"$TMP_DIR/shown"
 check "status says of what is switched off: none" grep -q 'endpoints .*http none$' "$TMP_DIR/shown"
 

@@ -39,6 +39,11 @@ timeout 30 "$CW_BUILD/clipwardd" -d -f "$TMP_DIR/config.yaml" >"$TMP_DIR/out" 2>
 same "a file in place of the control socket: start says 78" 78 $?
 check "named" grep -q 'precious is there and no socket' "$TMP_DIR/out"
 same "and left alone" precious "$(cat "$TMP_DIR/precious")"
+config "queue: {submit: \"ipc://$TMP_DIR/precious\"}"
+timeout 30 "$CW_BUILD/clipwardd" -d -f "$TMP_DIR/config.yaml" >"$TMP_DIR/out" 2>&1
+same "or of an ipc:// endpoint: the same" 78 $?
+check "named, too" grep -q 'ipc://.*precious is there and no socket' "$TMP_DIR/out"
+same "and left alone, too" precious "$(cat "$TMP_DIR/precious")"
 rm -f "$TMP_DIR/config.yaml"
 "$CW_BUILD/clipwardd" -n -f "$TMP_DIR/config.yaml" >"$TMP_DIR/out" 2>&1
 same "no file: 78" 78 $?
