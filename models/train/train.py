@@ -95,6 +95,7 @@ class Trainer:
         self.scenes = Scenes(self.args.cache)
         self.pool = Pool(self.scenes, self.n)
         weight = self.model.get_parameter(POSITION)
+        weight.grad = None
         weight.data = self.model.enlarge(weight.data, SIDE)
         self.average[POSITION] = self.model.enlarge(self.average[POSITION], SIDE)
         for opt in self.opts:
