@@ -94,12 +94,15 @@ class Trainer:
         """From small pictures to those of the size the model takes."""
         self.scenes = Scenes(self.args.cache)
         self.pool = Pool(self.scenes, self.n)
-        weight = self.model.get_parameter(POSITION)
-        weight.grad = None
-        weight.data = self.model.enlarge(weight.data, SIDE)
+        embedding = self.model.get_submodule(POSITION.rsplit(".", 1)[0])
+        small = embedding.weight
+        embedding.weight = nn.Parameter(self.model.enlarge(small, SIDE))
         self.average[POSITION] = self.model.enlarge(self.average[POSITION], SIDE)
         for opt in self.opts:
-            opt.state.pop(weight, None)
+            opt.state.pop(small, None)
+            for group in opt.param_groups:
+                group["params"] = [embedding.weight if p is small else p
+                                   for p in group["params"]]
         torch.compiler.reset()
 
     def load(self, state, weights_only=False):
