@@ -64,6 +64,8 @@ $(B)/%_avx2.o: ISA = -mavx2 -mfma
 $(B)/%_avx512.o: ISA = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma
 $(B)/%_avx512vnni.o: ISA = -mavx512f -mavx512bw -mavx512vl -mavx512dq \
 	-mavx512vnni -mfma
+$(B)/%_avx512bf16.o: ISA = -mavx512f -mavx512bw -mavx512vl -mavx512dq \
+	-mavx512bf16 -mfma
 $(B)/%_avxvnni.o: ISA = -mavx2 -mfma -mavxvnni
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

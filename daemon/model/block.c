@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/heads.h"
 #include "model/rows.h"
 
 /*
@@ -148,18 +149,21 @@ attend(const struct cw_encoder_weights *e, int l, int s, int first, int n,
 	const int W = e->W, T = r->seq[s].n, D = W / e->H;
 	const int k = l - e->L;			/* counted from the end */
 	struct cw_trace *t = r->traces != NULL ? &r->traces[s] : NULL;
+	struct cw_head head = { .n = n, .T = T, .D = D,
+	    .causal_from = r->causal ? first : -1, .scale = e->scale,
+	    .ldq = at->ldq, .p = r->att, .ldm = W,
+	    .keep = t != NULL || r->tap != NULL };
 	const float *kv;
-	int ld;
 
-	kv = keys_of(&r->seq[s], r, (size_t)W, at, &ld);
+	kv = keys_of(&r->seq[s], r, (size_t)W, at, &head.ld);
 	if (t != NULL && t->Lk + k >= 0)
-		keep_values(t, t->Lk + k, kv + W, (size_t)ld);
+		keep_values(t, t->Lk + k, kv + W, (size_t)head.ld);
 	for (int h = 0; h < e->H; h++) {
-		cw_gemm_bt(n, T, D, e->scale, q + h * D, at->ldq, kv + h * D,
-		    ld, r->att, T);
-		cw_softmax_rows(r->att, n, T, T, r->causal ? first : -1);
-		cw_gemm(n, D, T, 1, r->att, T, kv + W + h * D, ld,
-		    mix + h * D, W);
+		head.q = q + h * D;
+		head.k = kv + h * D;
+		head.v = kv + W + h * D;
+		head.mix = mix + h * D;
+		cw_head_attend(&head, e->block[l].up.kernel, r->scratch);
 		if (t != NULL && t->Lk + k >= 0)
 			memcpy(t->att + ((size_t)(t->Lk + k) * (size_t)e->H +
 			    (size_t)h) * (size_t)T, r->att +

@@ -32,5 +32,5 @@ supported(void)
 }
 
 const struct cw_kernel cw_int8_avxvnni = {
-	"avxvnni", true, N, supported, int8_packed_bytes, int8_pack, int8_apply, NULL
+	"avxvnni", true, N, supported, int8_packed_bytes, int8_pack, int8_apply, NULL, NULL
 };

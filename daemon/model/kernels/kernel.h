@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "model/heads.h"
 #include "model/linear.h"
 
 struct cw_isa {
@@ -36,6 +37,15 @@ struct cw_isa {
 			    const float *residual, float *y, int ldy);
 };
 
+/* Attention in coarser numbers than float. */
+struct cw_heads {
+	const char	*name;		/* "avx512bf16" */
+	bool		(*supported)(void);
+	/* as cw_head_attend; h->p is left alone unless kept */
+	void		(*attend)(const struct cw_head *h,
+			    struct cw_arena *scratch);
+};
+
 struct cw_kernel {
 	const char	*name;		/* "avx512", "avx512vnni", "openblas" */
 	bool		 int8;
@@ -53,9 +63,12 @@ struct cw_kernel {
 			    struct cw_arena *scratch);
 	/* For the matrices that suffer most from this one, or NULL. */
 	const struct cw_kernel *fine;
+	/* Attention beside it where this CPU can, or NULL: in float. */
+	const struct cw_heads *heads;
 };
 
 extern const struct cw_isa cw_isa_avx512, cw_isa_avx2, cw_isa_plain;
+extern const struct cw_heads cw_heads_avx512bf16;
 extern const struct cw_kernel cw_fp32_avx512, cw_fp32_avx2, cw_fp32_plain;
 extern const struct cw_kernel cw_fp32_openblas;
 extern const struct cw_kernel cw_int8_avx512vnni, cw_int8_avxvnni;
