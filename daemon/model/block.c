@@ -246,6 +246,23 @@ part_end(const struct cw_run *r, int s, int most)
 	return s;
 }
 
+/* y = act(l(norm(x))), n rows, by way of r->norm if need be */
+static void
+normed_apply(const struct cw_encoder_weights *e, const struct cw_norm *norm,
+    const struct cw_linear *l, int n, const float *x, float *y,
+    enum cw_act act, const struct cw_run *r)
+{
+	if (norm->w == NULL && norm->b == NULL) {
+		cw_linear_apply_normed(l, e->eps, n, x, e->W, r->norm, y,
+		    l->out, act, r->scratch);
+		return;
+	}
+	cw_layernorm(x, n, e->W, e->W, norm->w, norm->b, e->eps, r->norm,
+	    e->W);
+	cw_linear_apply(l, n, r->norm, e->W, y, l->out, act, NULL,
+	    r->scratch);
+}
+
 /* x += out(attention(ln1 x)), of sequences from .. to - 1 */
 static void
 attention_part(const struct cw_encoder_weights *e, int l,
@@ -258,9 +275,7 @@ attention_part(const struct cw_encoder_weights *e, int l,
 	float *x = r->x + (size_t)first * (size_t)W;
 	float *mix = r->wide + (size_t)n * 3 * (size_t)W;
 
-	cw_layernorm(x, n, W, W, b->ln1.w, b->ln1.b, e->eps, r->norm, W);
-	cw_linear_apply(&b->qkv, n, r->norm, W, r->wide, at.ld, CW_ACT_NONE,
-	    NULL, r->scratch);
+	normed_apply(e, &b->ln1, &b->qkv, n, x, r->wide, CW_ACT_NONE, r);
 	for (int s = from; s < to; s++) {
 		const struct cw_seq *q = &r->seq[s];
 		const size_t row = (size_t)(q->at - first);
@@ -313,10 +328,7 @@ mlp(const struct cw_encoder_weights *e, const struct cw_block_weights *b,
 		const int m = n * (i + 1) / parts - first;
 		float *x = r->x + (size_t)first * (size_t)W;
 
-		cw_layernorm(x, m, W, W, b->ln2.w, b->ln2.b, e->eps, r->norm,
-		    W);
-		cw_linear_apply(&b->up, m, r->norm, W, r->wide, e->hidden,
-		    e->act, NULL, r->scratch);
+		normed_apply(e, &b->ln2, &b->up, m, x, r->wide, e->act, r);
 		cw_linear_apply(&b->down, m, r->wide, e->hidden, x, W,
 		    CW_ACT_NONE, x, r->scratch);
 	}

@@ -23,6 +23,21 @@ cw_linear_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
 }
 
 void
+cw_linear_apply_normed(const struct cw_linear *l, float eps, int rows,
+    const float *x, int ldx, float *norm, float *y, int ldy, enum cw_act act,
+    struct cw_arena *scratch)
+{
+	if (l->kernel != NULL && l->kernel->apply_normed != NULL) {
+		l->kernel->apply_normed(l, eps, rows, x, ldx, y, ldy, act,
+		    scratch);
+		return;
+	}
+	cw_isa_best()->layernorm(x, rows, l->in, ldx, NULL, NULL, eps, norm,
+	    l->in);
+	cw_linear_apply(l, rows, norm, l->in, y, ldy, act, NULL, scratch);
+}
+
+void
 cw_gemm(int m, int n, int k, float alpha, const float *a, int lda,
     const float *b, int ldb, float *c, int ldc)
 {

@@ -40,6 +40,16 @@ void cw_linear_apply(const struct cw_linear *l, int rows, const float *x,
     int ldx, float *y, int ldy, enum cw_act act, const float *residual,
     struct cw_arena *scratch);
 
+/*
+ * The same without residual, of rows that a layer norm without weights goes
+ * before: x less its row's mean, over its deviation (see cw_layernorm).
+ *
+ *	norm	[rows] rows of `in`, where the normed rows may be put
+ */
+void cw_linear_apply_normed(const struct cw_linear *l, float eps, int rows,
+    const float *x, int ldx, float *norm, float *y, int ldy, enum cw_act act,
+    struct cw_arena *scratch);
+
 /* y = a * b or a * b', small and strided: attention. C[m][n] = alpha A B(') */
 void cw_gemm(int m, int n, int k, float alpha, const float *a, int lda,
     const float *b, int ldb, float *c, int ldc);

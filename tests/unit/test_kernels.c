@@ -353,6 +353,149 @@ test_a_row_does_not_depend_on_its_neighbours(void **state)
 	}
 }
 
+/* One input, one weight that is 1: what the activation makes of it. */
+static float
+activate_one(const struct cw_kernel *k, float v, enum cw_act act, int out)
+{
+	size_t mark = cw_arena_mark(arena);
+	void *p = cw_arena_alloc(arena, k->packed_bytes(1, out));
+	struct cw_linear l = { 1, out, w, NULL, k, p };
+
+	for (int o = 0; o < out; o++)
+		w[o] = 1;
+	k->pack(w, 1, out, p);
+	cw_linear_apply(&l, 1, &v, 1, y, out, act, NULL, arena);
+	for (int o = 1; o < out; o++)
+		assert_true(y[o] == y[0] || (isnan(y[o]) && isnan(y[0])));
+	cw_arena_release(arena, mark);
+	return y[0];
+}
+
+static void
+test_a_product_is_activated_at_any_size(void **state)
+{
+	static const float sizes[] = { 0, 0.01f, 0.5f, 1, 2, 5, 10, 30, 51, 60,
+	    1000, 1e30f };
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++)
+		for (int act = CW_ACT_NONE; act <= CW_ACT_RELU &&
+		    k->supported(); act++) {
+			for (size_t i = 0; i < 2 * CW_COUNT(sizes); i++) {
+				float v = i % 2 ? -sizes[i / 2] : sizes[i / 2];
+
+				/* a whole panel, and one of which a part is used */
+				for (int out = 32; out < 34; out++)
+					near(k->name, "act", act, (int)i,
+					    activate_one(k, v, (enum cw_act)act,
+					    out), activated((enum cw_act)act,
+					    v), 2e-4 * fabs(v) + 1e-6);
+			}
+			assert_true(isnan(activate_one(k, NAN,
+			    (enum cw_act)act, 33)));
+		}
+}
+
+/* x after a layer norm, in double */
+static void
+normed(const float *row, int n, double eps, double *to)
+{
+	double mean = 0, var = 0;
+
+	for (int i = 0; i < n; i++)
+		mean += row[i];
+	mean /= n;
+	for (int i = 0; i < n; i++)
+		var += (row[i] - mean) * (row[i] - mean);
+	for (int i = 0; i < n; i++)
+		to[i] = (row[i] - mean) / sqrt(var / n + eps);
+}
+
+static void
+check_normed(const struct cw_kernel *k, int rows, int in, int out,
+    enum cw_act act)
+{
+	const int ldx = in + 3, ldy = out + 5;
+	size_t mark = cw_arena_mark(arena);
+	void *p = cw_arena_alloc(arena, k->packed_bytes(in, out));
+	float *norm = cw_arena_floats(arena, (size_t)(rows * in));
+	struct cw_linear l = { in, out, w, bias, k, p };
+	double v[256];
+
+	k->pack(w, in, out, p);
+	fill(y, rows * ldy);
+	cw_linear_apply_normed(&l, 1e-5f, rows, x, ldx, norm, y, ldy, act,
+	    arena);
+	for (int r = 0; r < rows; r++) {
+		normed(x + r * ldx, in, 1e-5, v);
+		for (int o = 0; o < out; o++) {
+			double sum = bias[o];
+
+			for (int i = 0; i < in; i++)
+				sum += v[i] * w[o * in + i];
+			near(k->name, "normed", r, o, y[r * ldy + o],
+			    activated(act, sum), (k->int8 ? 0.03 : 1e-5) *
+			    sqrt(in) + 1e-3);
+		}
+		for (int o = out; o < ldy; o++)
+			assert_true(y[r * ldy + o] == CANARY);
+	}
+	cw_arena_release(arena, mark);
+}
+
+static void
+test_a_layer_norm_goes_before_a_product(void **state)
+{
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (int shift = 0; shift <= 5; shift += 5) {
+		refill(NULL);
+		for (int i = 0; i < 40 * 256; i++)
+			x[i] += (float)shift;
+		for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++) {
+			for (int in = 2; in <= 70 && k->supported(); in++)
+				check_normed(k, 5, in, 35, CW_ACT_NONE);
+			for (int rows = 1; rows <= 30 && k->supported();
+			    rows++)
+				check_normed(k, rows, 133, 64,
+				    CW_ACT_QUICK_GELU);
+		}
+	}
+}
+
+static void
+test_what_sticks_out_of_a_normed_row_is_kept(void **state)
+{
+	enum { IN = 250 };
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (int r = 0; r < 9; r++)
+		for (int i = 0; i < r % 4; i++)
+			x[r * (IN + 3) + (31 * r + 80 * i) % IN] *= 60;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++)
+		for (int act = CW_ACT_NONE; act <= CW_ACT_RELU &&
+		    k->supported(); act++)
+			check_normed(k, 9, IN, 70, (enum cw_act)act);
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++) {
+		size_t mark = cw_arena_mark(arena);
+		void *p = cw_arena_alloc(arena, k->packed_bytes(IN, 40));
+		struct cw_linear l = { IN, 40, w, NULL, k, p };
+
+		if (!k->supported())
+			continue;
+		k->pack(w, IN, 40, p);
+		x[IN + 17] = NAN;
+		cw_linear_apply_normed(&l, 1e-5f, 3, x, IN, res, y, 40,
+		    CW_ACT_QUICK_GELU, arena);
+		assert_true(isnan(y[40]) && isnan(y[40 + 39]));
+		assert_true(isfinite(y[0]) && isfinite(y[2 * 40]));
+		cw_arena_release(arena, mark);
+	}
+}
+
 /* ---- products of two activations ---- */
 
 static void
@@ -532,6 +675,9 @@ main(void)
 		TEST(test_values_that_stick_out_cost_no_accuracy),
 		TEST(test_a_nan_or_infinity_is_not_quantised_away),
 		TEST(test_a_row_does_not_depend_on_its_neighbours),
+		TEST(test_a_product_is_activated_at_any_size),
+		TEST(test_a_layer_norm_goes_before_a_product),
+		TEST(test_what_sticks_out_of_a_normed_row_is_kept),
 		TEST(test_attention_products_work_in_any_shape),
 		TEST(test_layernorm_is_right_at_every_width),
 		TEST(test_softmax_sums_to_one_and_sees_no_future),

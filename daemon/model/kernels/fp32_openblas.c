@@ -53,5 +53,5 @@ apply(const struct cw_linear *l, int rows, const float *x, int ldx, float *y,
 
 const struct cw_kernel cw_fp32_openblas = {
 	"openblas", false, 16, supported, packed_bytes,
-	pack, apply, NULL, NULL
+	pack, apply, NULL, NULL, NULL
 };

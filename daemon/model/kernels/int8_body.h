@@ -18,31 +18,18 @@
  *
  *	float t[N] | int32 sum v [N] | int8 v [in/4][N][4]
  *
- * Packed activations, one block: [in/4][rows][4].
+ * Packed activations: see int8_rows.h.
  */
 #ifndef CW_INT8_BODY_H
 #define CW_INT8_BODY_H
 
-#include <math.h>
-
-#include "model/kernels/activate.h"
+#include "model/kernels/int8_rows.h"
 #include "model/kernels/transpose.h"
 
 #define TILE_VECS	2
 #define N		(TILE_VECS * CW_LANES)
 /* 255 * 127 * depth has to fit an int32_t */
 #define DEPTH_MAX	65536
-#define OUTLIERS	8
-/* Values up to this many times the row's mean magnitude are never cut. */
-#define ORDINARY	10.0f
-
-struct int8_row {
-	float	 scale;
-	int32_t	 zero;
-	int	 outliers;
-	int	 at[OUTLIERS];		/* input index */
-	float	 excess[OUTLIERS];	/* value less what was kept */
-};
 
 struct int8_panel {
 	float	 scale[N];
@@ -56,156 +43,11 @@ struct int8_out {
 	const float	*residual;	/* or NULL */
 	size_t		 ld;
 	int		 cols;		/* up to N */
+	bool		 direct;	/* N columns, nothing sticks out */
 	enum cw_act	 act;
 	const struct int8_row	*rows;
 	const struct int8_panel	*panel;
 };
-
-/* ---- activations ---- */
-
-/* What one look at a row says of it. */
-struct row_facts {
-	float	 mean;			/* of the magnitudes */
-	float	 least, most;		/* with 0 among the values */
-};
-
-static struct row_facts
-row_look(const float *x, int n)
-{
-	const vf none = vf_all(0);
-	vf sum[2] = { none, none }, lo[2] = { none, none };
-	vf hi[2] = { none, none };
-	int i = 0;
-
-	for (; i + 2 * CW_LANES <= n; i += 2 * CW_LANES)
-		for (int j = 0; j < 2; j++) {
-			vf v = vf_load(x + i + j * CW_LANES);
-
-			sum[j] += vf_abs(v);
-			lo[j] = vf_at_most(lo[j], v);
-			hi[j] = vf_at_least(hi[j], v);
-		}
-	for (; i < n; i += CW_LANES) {
-		vf v = vf_load_part(x + i, lanes_left(n, i));
-
-		sum[0] += vf_abs(v);
-		lo[0] = vf_at_most(lo[0], v);
-		hi[0] = vf_at_least(hi[0], v);
-	}
-	return (struct row_facts){ vf_sum(sum[0] + sum[1]) / (float)n,
-	    -vf_largest(-vf_at_most(lo[0], lo[1])),
-	    vf_largest(vf_at_least(hi[0], hi[1])) };
-}
-
-/* Columns of row x beyond limit, at most OUTLIERS + 1. */
-static int
-count_beyond(const float *x, int n, float limit, int *at)
-{
-	const vf bound = vf_all(limit);
-	int found = 0;
-
-	for (int i = 0; i < n && found <= OUTLIERS; i += CW_LANES) {
-		int left = lanes_left(n, i);
-
-		if (!vf_any_above(vf_abs(vf_load_part(x + i, left)), bound))
-			continue;
-		for (int j = i; j < i + left && found <= OUTLIERS; j++)
-			if (fabsf(x[j]) > limit) {
-				if (found < OUTLIERS)
-					at[found] = j;
-				found++;
-			}
-	}
-	return found;
-}
-
-/* Mean magnitude, none counted for more than limit. */
-static float
-mean_magnitude(const float *x, int n, float limit)
-{
-	vf sum = vf_all(0), most = vf_all(limit);
-
-	for (int i = 0; i < n; i += CW_LANES)
-		sum += vf_at_most(most, vf_abs(vf_load_part(x + i,
-		    lanes_left(n, i))));
-	return vf_sum(sum) / (float)n;
-}
-
-/* Find what sticks out of the row; the magnitude above which it is cut. */
-static float
-row_limit(const float *x, int n, struct row_facts f, struct int8_row *row)
-{
-	float limit = ORDINARY * f.mean;
-
-	row->outliers = 0;
-	if (!(limit < INFINITY) || fmaxf(f.most, -f.least) <= limit)
-		return limit;
-	/* a mean that what sticks out has no great part in */
-	limit = ORDINARY * mean_magnitude(x, n, limit);
-	while ((row->outliers = count_beyond(x, n, limit, row->at)) > OUTLIERS)
-		limit *= 1.5f;
-	for (int i = 0; i < row->outliers; i++) {
-		float v = x[row->at[i]];
-
-		row->excess[i] = v - copysignf(limit, v);
-	}
-	return limit;
-}
-
-/* CW_LANES values, clamped to limit if cut, in steps */
-CW_INLINE vi
-in_steps(vf v, bool cut, float limit, float inv, float zero)
-{
-	if (cut)
-		v = vf_at_most(vf_all(limit), vf_at_least(vf_all(-limit), v));
-	/* the low byte of 1.5 * 2^23 + k is k */
-	return (vi)vf_fma(v, vf_all(inv), vf_all(0x1.8p23f + zero)) & 0xff;
-}
-
-CW_INLINE void
-quantise_row(const float *x, int n, bool cut, float limit,
-    const struct int8_row *row, uint8_t *q)
-{
-	typedef uint8_t vb __attribute__((vector_size(CW_LANES), aligned(1),
-	    may_alias));
-	const float inv = 1 / row->scale, zero = (float)row->zero;
-	int i = 0;
-
-	for (; i + CW_LANES <= n; i += CW_LANES)
-		*(vb *)(q + i) = __builtin_convertvector(in_steps(
-		    vf_load(x + i), cut, limit, inv, zero), vb);
-	if (i < n) {
-		vb b = __builtin_convertvector(in_steps(vf_load_part(x + i,
-		    n - i), cut, limit, inv, zero), vb);
-
-		for (int j = 0; j < ((n - i + 3) & ~3); j++)
-			q[i + j] = b[j];
-	}
-}
-
-/* q [n rounded up to 4] = x in steps; the row's scale and the like */
-static void
-quantise(const float *x, int n, uint8_t *q, struct int8_row *row)
-{
-	const struct row_facts f = row_look(x, n);
-	const float limit = row_limit(x, n, f, row);
-	const float least = fmaxf(f.least, -limit);
-	const float most = fminf(f.most, limit);
-
-	row->zero = 0;
-	if (!(limit < INFINITY)) {
-		/* a NaN or an infinity: so is the whole result */
-		memset(q, 0, (size_t)((n + 3) & ~3));
-		row->scale = NAN;
-		return;
-	}
-	row->scale = fmaxf((most - least) / (LEVELS - 2), 1e-30f);
-	row->zero = (int32_t)(0.5f - least / row->scale);
-	if (row->outliers > 0)
-		quantise_row(x, n, true, limit, row, q);
-	else
-		quantise_row(x, n, false, limit, row, q);
-}
 
 /* ---- weights ---- */
 
@@ -280,69 +122,94 @@ outlier_sum(const struct int8_row *row, const struct int8_panel *p, int at)
 	return sum;
 }
 
-/* From sums to results; act is a constant. */
+/* From sums to to [rows][ld], but for what sticks out; all in registers. */
 CW_INLINE void
-int8_finish_as(const enum cw_act act, int rows, const vi (*acc)[TILE_VECS],
-    const struct int8_out *o)
+int8_finish(const int rows, vi (*acc)[TILE_VECS], const bool gelu,
+    const float *residual, const struct int8_out *o, float *to, size_t ld)
 {
-	const bool full = o->cols == N;
 	vf bias[TILE_VECS], scale[TILE_VECS];
 	vi sum[TILE_VECS];
-	int left[TILE_VECS];
 
 	memcpy(scale, o->panel->scale, sizeof(scale));
 	memcpy(sum, o->panel->sum, sizeof(sum));
 	for (int j = 0; j < TILE_VECS; j++) {
-		left[j] = lanes_left(o->cols, j * CW_LANES);
-		left[j] = left[j] < 0 ? 0 : left[j];
-		bias[j] = o->bias == NULL ? vf_all(0) :
-		    vf_load_part(o->bias + j * CW_LANES, left[j]);
+		int left = lanes_left(o->cols, j * CW_LANES);
+
+		bias[j] = o->bias == NULL || left <= 0 ? vf_all(0) :
+		    vf_load_part(o->bias + j * CW_LANES, left);
 	}
-	for (int i = 0; i < rows; i++) {
-		const struct int8_row *row = o->rows + i;
-		const size_t at = (size_t)i * o->ld;
-		vf v[TILE_VECS];
-
-		for (int j = 0; j < TILE_VECS; j++)
-			v[j] = __builtin_convertvector(acc[i][j] -
-			    row->zero * sum[j], vf) * vf_all(row->scale);
-		if (row->outliers > 0)
-			for (int j = 0; j < TILE_VECS; j++)
-				v[j] += outlier_sum(row, o->panel,
-				    j * CW_LANES);
+	/* unrolled, or the sums go through memory */
+#pragma GCC unroll 16
+	for (int i = 0; i < rows; i++)
 		for (int j = 0; j < TILE_VECS; j++) {
-			const size_t to = at + (size_t)j * CW_LANES;
+			const size_t at = (size_t)i * ld +
+			    (size_t)j * CW_LANES;
+			vf v = __builtin_convertvector(acc[i][j] -
+			    o->rows[i].zero * sum[j], vf) *
+			    vf_all(o->rows[i].scale);
 
-			v[j] = activate(act, vf_fma(v[j], scale[j], bias[j]));
-			if (full) {
-				if (o->residual != NULL)
-					v[j] += vf_load(o->residual + to);
-				vf_store(o->y + to, v[j]);
-			} else {
-				if (o->residual != NULL)
-					v[j] += vf_load_part(o->residual + to,
-					    left[j]);
-				vf_store_part(o->y + to, v[j], left[j]);
-			}
+			v = vf_fma(v, scale[j], bias[j]);
+			if (gelu)
+				v = vf_quick_gelu_coarse(v);
+			if (residual != NULL)
+				v += vf_load(residual + at);
+			vf_store(to + at, v);
 		}
+}
+
+/* What sticks out of some rows, times the weights, to t [rows][N]. */
+static void
+add_outliers(int rows, const struct int8_out *o, float *t)
+{
+	for (int i = 0; i < rows; i++, t += N)
+		for (int j = 0; o->rows[i].outliers > 0 && j < N;
+		    j += CW_LANES)
+			vf_store(t + j, vf_fma(outlier_sum(o->rows + i,
+			    o->panel, j), vf_load(o->panel->scale + j),
+			    vf_load(t + j)));
+}
+
+/* From t [rows][N] to where results go; act is a constant. */
+CW_INLINE void
+int8_activate(const enum cw_act act, int rows, const float *t,
+    const struct int8_out *o)
+{
+	float *y = o->y;
+	const float *residual = o->residual;
+
+	for (int i = 0; i < rows; i++, t += N, y += o->ld) {
+		for (int j = 0; j < o->cols; j += CW_LANES) {
+			const int left = lanes_left(o->cols, j);
+			vf v = act == CW_ACT_QUICK_GELU ?
+			    vf_quick_gelu_coarse(vf_load(t + j)) :
+			    activate(act, vf_load(t + j));
+
+			if (residual != NULL)
+				v += vf_load_part(residual + j, left);
+			vf_store_part(y + j, v, left);
+		}
+		if (residual != NULL)
+			residual += o->ld;
 	}
 }
 
+/* The same, and before it what sticks out. */
 static void
-int8_finish(int rows, const vi (*acc)[TILE_VECS], const struct int8_out *o)
+int8_finish_rest(int rows, float *t, const struct int8_out *o)
 {
+	add_outliers(rows, o, t);
 	switch (o->act) {
 	case CW_ACT_NONE:
-		int8_finish_as(CW_ACT_NONE, rows, acc, o);
+		int8_activate(CW_ACT_NONE, rows, t, o);
 		break;
 	case CW_ACT_QUICK_GELU:
-		int8_finish_as(CW_ACT_QUICK_GELU, rows, acc, o);
+		int8_activate(CW_ACT_QUICK_GELU, rows, t, o);
 		break;
 	case CW_ACT_GELU:
-		int8_finish_as(CW_ACT_GELU, rows, acc, o);
+		int8_activate(CW_ACT_GELU, rows, t, o);
 		break;
 	case CW_ACT_RELU:
-		int8_finish_as(CW_ACT_RELU, rows, acc, o);
+		int8_activate(CW_ACT_RELU, rows, t, o);
 		break;
 	}
 }
@@ -352,13 +219,15 @@ CW_INLINE void
 int8_tile(const int rows, int quads, const int32_t *a, const char *ahead,
     size_t step, const struct int8_out *o)
 {
+	const int line = CHUNK / 4, jump = (rows - 1) * line + 1;
 	const int8_t *b = o->panel->v;
+	_Alignas(64) float t[CW_TILE_ROWS * N];
 	vi acc[CW_TILE_ROWS][TILE_VECS];
 
 	for (int i = 0; i < rows; i++)
 		for (int j = 0; j < TILE_VECS; j++)
 			acc[i][j] = (vi){ 0 };
-	for (int p = 0; p < quads; p++, a += rows, b += 4 * N, ahead += step) {
+	for (int p = 1; p <= quads; p++, b += 4 * N, ahead += step) {
 		vi w[TILE_VECS];
 
 		__builtin_prefetch(ahead, 0, 3);
@@ -366,13 +235,21 @@ int8_tile(const int rows, int quads, const int32_t *a, const char *ahead,
 		for (int j = 0; j < TILE_VECS; j++)
 			memcpy(&w[j], b + 4 * j * CW_LANES, sizeof(w[j]));
 		for (int i = 0; i < rows; i++) {
-			vi x = (vi){ 0 } + a[i];
+			vi x = (vi){ 0 } + a[i * line];
 
 			for (int j = 0; j < TILE_VECS; j++)
 				acc[i][j] = dot4(acc[i][j], x, w[j]);
 		}
+		a += p % line != 0 ? 1 : jump;
 	}
-	int8_finish(rows, (const vi (*)[TILE_VECS])acc, o);
+	if (o->direct && o->act == CW_ACT_NONE) {
+		int8_finish(rows, acc, false, o->residual, o, o->y, o->ld);
+	} else if (o->direct && o->act == CW_ACT_QUICK_GELU) {
+		int8_finish(rows, acc, true, o->residual, o, o->y, o->ld);
+	} else {
+		int8_finish(rows, acc, false, NULL, o, t, N);
+		int8_finish_rest(rows, t, o);
+	}
 }
 
 #define INT8_TILE(n)							\
@@ -388,31 +265,35 @@ CW_TILES(INT8_TILE)
 static void (*const int8_tiles[])(int, const int32_t *, const char *, size_t,
     const struct int8_out *) = { NULL, CW_TILES(INT8_TILE_NAME) };
 
-/* Rows from..to of x, quantised and packed into one block at a. */
-static void
-int8_pack_block(const float *x, size_t ldx, int rows, int in, uint8_t *q,
-    int32_t *a, struct int8_row *info)
+/* Rows of x, quantised and packed into one block at a; does one stick out? */
+static bool
+int8_pack_block(const float *x, size_t ldx, int rows, int in,
+    const float *eps, float *plain, int32_t *a, struct int8_row *info)
 {
-	size_t quads = (size_t)(in + 3) / 4;
+	bool cut = false;
 
-	for (int r = 0; r < rows; r++)
-		quantise(x + (size_t)r * ldx, in, q + (size_t)r * quads * 4,
-		    info + r);
-	cw_transpose((const float *)q, quads, rows, (int)quads, (float *)a,
-	    (size_t)rows);
+	for (int r = 0; r < rows; r++) {
+		quantise(x + (size_t)r * ldx, in, eps, plain,
+		    (uint8_t *)a + r * CHUNK, (size_t)rows * CHUNK, info + r);
+		cut = cut || info[r].outliers > 0;
+	}
+	return cut;
 }
 
+/* eps: of the layer norm before it, or NULL */
 static void
-int8_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
-    float *y, int ldy, enum cw_act act, const float *residual,
-    struct cw_arena *scratch)
+int8_apply_to(const struct cw_linear *l, const float *eps, int rows,
+    const float *x, int ldx, float *y, int ldy, enum cw_act act,
+    const float *residual, struct cw_arena *scratch)
 {
 	int blocks = (rows + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
 	size_t mark = cw_arena_mark(scratch), quads = (size_t)(l->in + 3) / 4;
 	const size_t bytes = int8_panel_bytes(l->in);
+	const size_t words = (size_t)(l->in + CHUNK - 1) / CHUNK * CHUNK / 4;
 	const char *panel = l->packed;
-	int32_t *a = cw_arena_alloc(scratch, (size_t)rows * quads * 4);
-	uint8_t *q = cw_arena_alloc(scratch, CW_TILE_ROWS * quads * 4);
+	int32_t *a = cw_arena_alloc(scratch, (size_t)rows * words * 4);
+	float *plain = cw_arena_floats(scratch, (size_t)l->in);
+	bool *cut = cw_arena_alloc(scratch, (size_t)blocks * sizeof(*cut));
 	struct int8_row *info = cw_arena_alloc(scratch,
 	    (size_t)rows * sizeof(*info));
 
@@ -421,9 +302,9 @@ int8_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
 	for (int i = 0; i < blocks; i++) {
 		int r = rows * i / blocks;
 
-		int8_pack_block(x + (size_t)r * (size_t)ldx, (size_t)ldx,
-		    rows * (i + 1) / blocks - r, l->in, q,
-		    a + (size_t)r * quads, info + r);
+		cut[i] = int8_pack_block(x + (size_t)r * (size_t)ldx,
+		    (size_t)ldx, rows * (i + 1) / blocks - r, l->in, eps,
+		    plain, a + (size_t)r * words, info + r);
 	}
 	for (int o = 0; o < l->out; o += N, panel += bytes) {
 		struct int8_out out = {
@@ -441,12 +322,29 @@ int8_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
 			out.y = y + at;
 			out.residual = residual != NULL ? residual + at : NULL;
 			out.rows = info + r;
+			out.direct = out.cols == N && !cut[i];
 			int8_tiles[rows * (i + 1) / blocks - r]((int)quads,
-			    a + (size_t)r * quads, panel + bytes +
+			    a + (size_t)r * words, panel + bytes +
 			    (size_t)i * step * quads, step, &out);
 		}
 	}
 	cw_arena_release(scratch, mark);
+}
+
+static void
+int8_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
+    float *y, int ldy, enum cw_act act, const float *residual,
+    struct cw_arena *scratch)
+{
+	int8_apply_to(l, NULL, rows, x, ldx, y, ldy, act, residual, scratch);
+}
+
+static void
+int8_apply_normed(const struct cw_linear *l, float eps, int rows,
+    const float *x, int ldx, float *y, int ldy, enum cw_act act,
+    struct cw_arena *scratch)
+{
+	int8_apply_to(l, &eps, rows, x, ldx, y, ldy, act, NULL, scratch);
 }
 
 #endif /* CW_INT8_BODY_H */

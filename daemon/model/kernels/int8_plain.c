@@ -25,5 +25,5 @@ supported(void)
 
 const struct cw_kernel cw_int8_plain = {
 	"plain", true, N, supported, int8_packed_bytes,
-	int8_pack, int8_apply, NULL, NULL
+	int8_pack, int8_apply, int8_apply_normed, NULL, NULL
 };

@@ -61,6 +61,11 @@ struct cw_kernel {
 			    const float *x, int ldx, float *y, int ldy,
 			    enum cw_act act, const float *residual,
 			    struct cw_arena *scratch);
+	/* as cw_linear_apply_normed, or NULL: in two steps */
+	void		(*apply_normed)(const struct cw_linear *l, float eps,
+			    int rows, const float *x, int ldx, float *y,
+			    int ldy, enum cw_act act,
+			    struct cw_arena *scratch);
 	/* For the matrices that suffer most from this one, or NULL. */
 	const struct cw_kernel *fine;
 	/* Attention beside it where this CPU can, or NULL: in float. */
