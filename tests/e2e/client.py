@@ -183,6 +183,7 @@ def main():
     p.add_argument("command")
     p.add_argument("-H", default="{}")
     p.add_argument("-p", default="")
+    p.add_argument("-t", type=float, default=60.0)
     p.add_argument("args", nargs="*")
     a = p.parse_intermixed_args()
     if a.command == "pictures":
@@ -193,7 +194,7 @@ def main():
             print(path)
     elif a.command == "score":
         c = Client()
-        got = c.score(load(a.args, a.p), **json.loads(a.H))
+        got = c.score(load(a.args, a.p), a.t, **json.loads(a.H))
         for v in got.values():
             print(json.dumps(v))
         sys.exit(any(v is None for v in got.values()))

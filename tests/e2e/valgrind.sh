@@ -69,7 +69,7 @@ DAEMON=$!
 check "the daemon is ready" until_true 600 is_ready
 ends
 # shellcheck disable=SC2046  # a list of files
-check "it answers" client score -H '{"explain":"always"}' \
+check "it answers" client score -t 600 -H '{"explain":"always"}' \
     $(client pictures "$TMP_DIR" 3)
 check "it reloads" clipward reload
 clipward status >/dev/null
