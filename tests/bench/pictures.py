@@ -6,6 +6,7 @@ frequency as it does in photographs, a sensor's grain, quality 85 with 4:2:0,
 which gives about the bytes per pixel of a telephone's camera.  And drawings
 that the starter model knows, one to a picture, for its accuracy.
 """
+import hashlib
 import os
 import pathlib
 import sys
@@ -53,9 +54,14 @@ def photos(folder):
 
 
 def drawings(folder):
-    """([files], [index of its kind of each], [kinds])"""
-    os.makedirs(folder, exist_ok=True)
+    """([files], [index of its kind of each], [kinds]); made anew for other
+    sprites, as the files' kinds follow from them"""
     sprites = sorted((ROOT / "tests/data/sprites").glob("*.png"))
+    digest = hashlib.sha256()
+    for sprite in sprites:
+        digest.update(sprite.name.encode() + b"\0" + sprite.read_bytes())
+    folder = os.path.join(folder, digest.hexdigest()[:12])
+    os.makedirs(folder, exist_ok=True)
     rng = np.random.RandomState(5)
     files, truth = [], []
     for i in range(DRAWINGS):
