@@ -246,21 +246,24 @@ part_end(const struct cw_run *r, int s, int most)
 	return s;
 }
 
-/* y = act(l(norm(x))), n rows, by way of r->norm if need be */
+/* y = act(l(norm(x))), by way of r->norm if need be */
 static void
 normed_apply(const struct cw_encoder_weights *e, const struct cw_norm *norm,
-    const struct cw_linear *l, int n, const float *x, float *y,
+    const struct cw_linear *l, const struct cw_rows *x, float *y,
     enum cw_act act, const struct cw_run *r)
 {
+	struct cw_rows normed = *x;
+
 	if (norm->w == NULL && norm->b == NULL) {
-		cw_linear_apply_normed(l, e->eps, n, x, e->W, r->norm, y,
-		    l->out, act, r->scratch);
+		cw_linear_apply_normed(l, e->eps, x, r->norm, y, l->out, act,
+		    r->scratch);
 		return;
 	}
-	cw_layernorm(x, n, e->W, e->W, norm->w, norm->b, e->eps, r->norm,
-	    e->W);
-	cw_linear_apply(l, n, r->norm, e->W, y, l->out, act, NULL,
-	    r->scratch);
+	cw_layernorm(x->x, x->n, e->W, x->ld, norm->w, norm->b, e->eps,
+	    r->norm, e->W);
+	normed.x = r->norm;
+	normed.ld = e->W;
+	cw_linear_apply(l, &normed, y, l->out, act, NULL, r->scratch);
 }
 
 /* x += out(attention(ln1 x)), of sequences from .. to - 1 */
@@ -274,8 +277,9 @@ attention_part(const struct cw_encoder_weights *e, int l,
 	const struct qkv at = { r->wide, r->wide + W, 3 * W, 3 * W, first };
 	float *x = r->x + (size_t)first * (size_t)W;
 	float *mix = r->wide + (size_t)n * 3 * (size_t)W;
+	const struct cw_rows in = { x, n, W }, mixed = { mix, n, W };
 
-	normed_apply(e, &b->ln1, &b->qkv, n, x, r->wide, CW_ACT_NONE, r);
+	normed_apply(e, &b->ln1, &b->qkv, &in, r->wide, CW_ACT_NONE, r);
 	for (int s = from; s < to; s++) {
 		const struct cw_seq *q = &r->seq[s];
 		const size_t row = (size_t)(q->at - first);
@@ -283,7 +287,7 @@ attention_part(const struct cw_encoder_weights *e, int l,
 		attend(e, l, s, q->nshared, q->n - q->nshared, r, &at,
 		    at.q + row * (size_t)at.ldq, mix + row * (size_t)W);
 	}
-	cw_linear_apply(&b->out, n, mix, W, x, W, CW_ACT_NONE, x, r->scratch);
+	cw_linear_apply(&b->out, &mixed, x, W, CW_ACT_NONE, x, r->scratch);
 }
 
 /*
@@ -299,20 +303,23 @@ attention_read(const struct cw_encoder_weights *e, int l,
 	float *q = r->wide + (size_t)r->rows * 2 * W;
 	float *mix = r->wide + (size_t)r->rows * 3 * W;
 	const struct qkv at = { q, r->wide, e->W, 2 * e->W, 0 };
+	const struct cw_rows all = { r->norm, r->rows, e->W };
+	const struct cw_rows read = { r->norm, r->nseq, e->W };
+	const struct cw_rows mixed = { mix, r->nseq, e->W };
 
 	cw_layernorm(r->x, r->rows, e->W, e->W, b->ln1.w, b->ln1.b, e->eps,
 	    r->norm, e->W);
-	cw_linear_apply(&b->kv, r->rows, r->norm, e->W, r->wide, at.ld,
-	    CW_ACT_NONE, NULL, r->scratch);
+	cw_linear_apply(&b->kv, &all, r->wide, at.ld, CW_ACT_NONE, NULL,
+	    r->scratch);
 	gather_read(r, r->norm, W);
 	gather_read(r, r->x, W);
-	cw_linear_apply(&b->q, r->nseq, r->norm, e->W, q, at.ldq,
-	    CW_ACT_NONE, NULL, r->scratch);
+	cw_linear_apply(&b->q, &read, q, at.ldq, CW_ACT_NONE, NULL,
+	    r->scratch);
 	for (int s = 0; s < r->nseq; s++)
 		attend(e, l, s, r->seq[s].read, 1, r, &at, q + (size_t)s * W,
 		    mix + (size_t)s * W);
-	cw_linear_apply(&b->out, r->nseq, mix, e->W, r->x, e->W, CW_ACT_NONE,
-	    r->x, r->scratch);
+	cw_linear_apply(&b->out, &mixed, r->x, e->W, CW_ACT_NONE, r->x,
+	    r->scratch);
 }
 
 /* x += down(act(up(ln2 x))), n rows */
@@ -327,10 +334,12 @@ mlp(const struct cw_encoder_weights *e, const struct cw_block_weights *b,
 		const int first = n * i / parts;
 		const int m = n * (i + 1) / parts - first;
 		float *x = r->x + (size_t)first * (size_t)W;
+		const struct cw_rows in = { x, m, W };
+		const struct cw_rows hidden = { r->wide, m, e->hidden };
 
-		normed_apply(e, &b->ln2, &b->up, m, x, r->wide, e->act, r);
-		cw_linear_apply(&b->down, m, r->wide, e->hidden, x, W,
-		    CW_ACT_NONE, x, r->scratch);
+		normed_apply(e, &b->ln2, &b->up, &in, r->wide, e->act, r);
+		cw_linear_apply(&b->down, &hidden, x, W, CW_ACT_NONE, x,
+		    r->scratch);
 	}
 }
 
@@ -399,14 +408,14 @@ cw_encoder_finish(const struct cw_encoder_weights *e,
     struct cw_err *err)
 {
 	const int W = e->W, E = proj->out;
+	const struct cw_rows read = { r->norm, r->nseq, W };
 	const float *z = r->x;
 	enum cw_status st;
 	float len = 0;
 
 	cw_layernorm(z, r->nseq, W, W, final->w, final->b, e->eps, r->norm,
 	    W);
-	cw_linear_apply(proj, r->nseq, r->norm, W, embed, E, CW_ACT_NONE,
-	    NULL, r->scratch);
+	cw_linear_apply(proj, &read, embed, E, CW_ACT_NONE, NULL, r->scratch);
 	if (cw_arena_overflowed(r->scratch))
 		return cw_err_set(err, CW_E_LIMIT, "scratch is too small");
 	cw_tap_call(r->tap, "embed", -1, embed, r->nseq, E);

@@ -6,9 +6,8 @@
 #include "model/kernels/kernel.h"
 
 void
-cw_linear_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
-    float *y, int ldy, enum cw_act act, const float *residual,
-    struct cw_arena *scratch)
+cw_linear_apply(const struct cw_linear *l, const struct cw_rows *x, float *y,
+    int ldy, enum cw_act act, const float *residual, struct cw_arena *scratch)
 {
 	const struct cw_kernel *kernel = l->kernel;
 	struct cw_linear plain;
@@ -19,22 +18,25 @@ cw_linear_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
 		l = &plain;
 		kernel = &cw_fp32_openblas;
 	}
-	kernel->apply(l, rows, x, ldx, y, ldy, act, residual, scratch);
+	kernel->apply(l, x, y, ldy, act, residual, scratch);
 }
 
 void
-cw_linear_apply_normed(const struct cw_linear *l, float eps, int rows,
-    const float *x, int ldx, float *norm, float *y, int ldy, enum cw_act act,
+cw_linear_apply_normed(const struct cw_linear *l, float eps,
+    const struct cw_rows *x, float *norm, float *y, int ldy, enum cw_act act,
     struct cw_arena *scratch)
 {
+	struct cw_rows rows = *x;
+
 	if (l->kernel != NULL && l->kernel->apply_normed != NULL) {
-		l->kernel->apply_normed(l, eps, rows, x, ldx, y, ldy, act,
-		    scratch);
+		l->kernel->apply_normed(l, eps, x, y, ldy, act, scratch);
 		return;
 	}
-	cw_isa_best()->layernorm(x, rows, l->in, ldx, NULL, NULL, eps, norm,
-	    l->in);
-	cw_linear_apply(l, rows, norm, l->in, y, ldy, act, NULL, scratch);
+	cw_isa_best()->layernorm(x->x, x->n, l->in, x->ld, NULL, NULL, eps,
+	    norm, l->in);
+	rows.x = norm;
+	rows.ld = l->in;
+	cw_linear_apply(l, &rows, y, ldy, act, NULL, scratch);
 }
 
 void

@@ -27,27 +27,32 @@ struct cw_linear {
 	const void	*packed;	/* kernel's own form of w */
 };
 
+/* The rows that a matrix is applied to. */
+struct cw_rows {
+	const float	*x;	/* [n] rows of `in`, ld floats apart */
+	int		 n, ld;
+};
+
 /*
  * y[r][o] = act(sum_i x[r][i] w[o][i] + b[o]) + (residual ? residual[r][o] : 0)
  *
- *	x	[rows] rows of `in`, ldx floats apart
- *	y	[rows] rows of `out`, ldy floats apart
+ *	y	[x->n] rows of `out`, ldy floats apart
  *	residual	rows ldy floats apart, too; may equal y
  *	scratch	for packed activations; released before return.  When it
  *		overflows, y is not written: ask cw_arena_overflowed
  */
-void cw_linear_apply(const struct cw_linear *l, int rows, const float *x,
-    int ldx, float *y, int ldy, enum cw_act act, const float *residual,
+void cw_linear_apply(const struct cw_linear *l, const struct cw_rows *x,
+    float *y, int ldy, enum cw_act act, const float *residual,
     struct cw_arena *scratch);
 
 /*
  * The same without residual, of rows that a layer norm without weights goes
  * before: x less its row's mean, over its deviation (see cw_layernorm).
  *
- *	norm	[rows] rows of `in`, where the normed rows may be put
+ *	norm	[x->n] rows of `in`, where the normed rows may be put
  */
-void cw_linear_apply_normed(const struct cw_linear *l, float eps, int rows,
-    const float *x, int ldx, float *norm, float *y, int ldy, enum cw_act act,
+void cw_linear_apply_normed(const struct cw_linear *l, float eps,
+    const struct cw_rows *x, float *norm, float *y, int ldy, enum cw_act act,
     struct cw_arena *scratch);
 
 /* y = a * b or a * b', small and strided: attention. C[m][n] = alpha A B(') */

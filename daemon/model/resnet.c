@@ -86,13 +86,15 @@ convolve(const struct cw_conv *c, const struct map *in, struct map *out,
 	const int side = (in->side - 1) / c->stride + 1, K = c->l.in;
 	const size_t mark = cw_arena_mark(scratch);
 	int lines = (int)(BAND_FLOATS / ((size_t)side * (size_t)K));
+	struct cw_rows rows;
 	float *band;
 
 	out->side = side;
 	out->C = c->l.out;
 	if (c->k == 1) {
-		cw_linear_apply(&c->l, side * side, in->v, K, out->v, out->C,
-		    act, residual, scratch);
+		rows = (struct cw_rows){ in->v, side * side, K };
+		cw_linear_apply(&c->l, &rows, out->v, out->C, act, residual,
+		    scratch);
 		return;
 	}
 	if (lines < 1)
@@ -105,7 +107,8 @@ convolve(const struct cw_conv *c, const struct map *in, struct map *out,
 		const int n = y + lines < side ? lines : side - y;
 
 		lay_out(in, c->stride, side, y, y + n, band);
-		cw_linear_apply(&c->l, n * side, band, K, out->v + (size_t)y *
+		rows = (struct cw_rows){ band, n * side, K };
+		cw_linear_apply(&c->l, &rows, out->v + (size_t)y *
 		    (size_t)side * (size_t)out->C, out->C, act, NULL,
 		    scratch);
 	}
@@ -244,21 +247,22 @@ attention_pool(const struct cw_resnet_weights *w, float *tokens,
 	float *v = cw_arena_floats(a, T * C), *k = cw_arena_floats(a, T * C);
 	float *q = cw_arena_floats(a, C), *mix = cw_arena_floats(a, C);
 	float *att = cw_arena_floats(a, (size_t)w->H * T);
+	const struct cw_rows all = { tokens, w->T, w->C };
+	const struct cw_rows mean = { tokens, 1, w->C };
+	const struct cw_rows mixed = { mix, 1, w->C };
 
 	if (cw_arena_overflowed(a))
 		return;
 	mean_row(tokens + C, T - 1, C, tokens);
-	cw_linear_apply(&w->v, w->T, tokens, w->C, v, w->C, CW_ACT_NONE, NULL,
-	    a);
+	cw_linear_apply(&w->v, &all, v, w->C, CW_ACT_NONE, NULL, a);
 	if (t != NULL)
 		memcpy(t->share, v + C, (T - 1) * C * sizeof(float));
 	for (size_t i = 0; i < T * C; i++) {
 		v[i] += w->vpos[i];
 		tokens[i] += w->pos[i];
 	}
-	cw_linear_apply(&w->q, 1, tokens, w->C, q, w->C, CW_ACT_NONE, NULL, a);
-	cw_linear_apply(&w->k, w->T, tokens, w->C, k, w->C, CW_ACT_NONE, NULL,
-	    a);
+	cw_linear_apply(&w->q, &mean, q, w->C, CW_ACT_NONE, NULL, a);
+	cw_linear_apply(&w->k, &all, k, w->C, CW_ACT_NONE, NULL, a);
 	for (size_t h = 0; h < (size_t)w->H; h++) {
 		cw_gemm_bt(1, w->T, (int)D, w->scale, q + h * D, w->C,
 		    k + h * D, w->C, att + h * T, w->T);
@@ -271,8 +275,7 @@ attention_pool(const struct cw_resnet_weights *w, float *tokens,
 		memcpy(t->v, v, T * C * sizeof(float));
 		memcpy(t->att, att, (size_t)w->H * T * sizeof(float));
 	}
-	cw_linear_apply(&w->proj, 1, mix, w->C, embed, w->E, CW_ACT_NONE,
-	    NULL, a);
+	cw_linear_apply(&w->proj, &mixed, embed, w->E, CW_ACT_NONE, NULL, a);
 }
 
 static enum cw_status

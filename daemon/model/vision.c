@@ -67,6 +67,7 @@ cw_vit_encode(const struct cw_vit_weights *v, const float *pixels, int B,
 	    .tap = job->tap };
 	struct cw_seq *seq = cw_arena_zalloc(r.scratch, (size_t)B,
 	    sizeof(*seq));
+	struct cw_rows patches;
 	int bad;
 
 	for (int b = 0; b < B && job->traces != NULL; b++)
@@ -83,8 +84,9 @@ cw_vit_encode(const struct cw_vit_weights *v, const float *pixels, int B,
 	r.seq = seq;
 
 	cut_patches(v, pixels, B, r.wide);
-	cw_linear_apply(&v->patch, B * v->G * v->G, r.wide, v->patch.in,
-	    r.norm, W, CW_ACT_NONE, NULL, r.scratch);
+	patches = (struct cw_rows){ r.wide, B * v->G * v->G, v->patch.in };
+	cw_linear_apply(&v->patch, &patches, r.norm, W, CW_ACT_NONE, NULL,
+	    r.scratch);
 	add_positions(v, r.norm, &r);
 	cw_layernorm(r.x, B * v->T, W, W, v->pre.w, v->pre.b, v->enc.eps,
 	    r.x, W);

@@ -71,6 +71,7 @@ measure(const struct cw_kernel *k, const struct shape *s, int rows,
 	int copies = (int)(COLD_BYTES / bytes) + 1;
 	double rate[ROUNDS], flop = 2e-9 * rows * s->in * s->out;
 	struct cw_linear l[COPIES_MAX];
+	const struct cw_rows in = { x, rows, s->in };
 	size_t mark = cw_arena_mark(arena);
 
 	copies = copies > COPIES_MAX ? COPIES_MAX : copies;
@@ -85,8 +86,8 @@ measure(const struct cw_kernel *k, const struct shape *s, int rows,
 		int n = 0;
 
 		do {
-			cw_linear_apply(&l[n % copies], rows, x, s->in, y,
-			    s->out, s->act, NULL, arena);
+			cw_linear_apply(&l[n % copies], &in, y, s->out, s->act,
+			    NULL, arena);
 			n++;
 			t = now() - from;
 		} while (t < ROUND_S);

@@ -127,7 +127,7 @@ check_product(const struct cw_kernel *k, int rows, int in, int out,
 		for (int r = 0; r < rows; r++)
 			memcpy(y + r * ldy, res + r * ldy,
 			    (size_t)out * sizeof(*y));
-	cw_linear_apply(&l, rows, x, ldx, y, ldy, act,
+	cw_linear_apply(&l, &(struct cw_rows){ x, rows, ldx }, y, ldy, act,
 	    with_residual ? y : NULL, arena);
 	for (int r = 0; r < rows; r++) {
 		for (int o = 0; o < out; o++) {
@@ -244,7 +244,8 @@ test_a_full_scratch_leaves_the_result_alone(void **state)
 		k->pack(w, 64, 64, p);
 		l.packed = p;
 		fill(y, 100 * 64);
-		cw_linear_apply(&l, 100, x, 64, y, 64, CW_ACT_NONE, y, small);
+		cw_linear_apply(&l, &(struct cw_rows){ x, 100, 64 }, y, 64,
+		    CW_ACT_NONE, y, small);
 		assert_true(cw_arena_overflowed(small));
 		for (int i = 0; i < 100 * 64; i++)
 			assert_true(y[i] == CANARY);
@@ -263,7 +264,8 @@ worst_share(const struct cw_kernel *k, int rows, int in, int out)
 	double worst = 0, top = 0;
 
 	k->pack(w, in, out, p);
-	cw_linear_apply(&l, rows, x, in, y, out, CW_ACT_NONE, NULL, arena);
+	cw_linear_apply(&l, &(struct cw_rows){ x, rows, in }, y, out,
+	    CW_ACT_NONE, NULL, arena);
 	for (int r = 0; r < rows; r++)
 		for (int o = 0; o < out; o++) {
 			double sum = 0;
@@ -315,8 +317,8 @@ test_a_nan_or_infinity_is_not_quantised_away(void **state)
 			x[40 + 17] = bad[i];
 			w[3 * 40 + 5] = bad[i];
 			k->pack(w, 40, 40, p);
-			cw_linear_apply(&l, 3, x, 40, y, 40, CW_ACT_NONE, NULL,
-			    arena);
+			cw_linear_apply(&l, &(struct cw_rows){ x, 3, 40 }, y,
+			    40, CW_ACT_NONE, NULL, arena);
 			assert_false(isfinite(y[40]));
 			assert_false(isfinite(y[40 + 39]));
 			assert_false(isfinite(y[3]));
@@ -341,11 +343,11 @@ test_a_row_does_not_depend_on_its_neighbours(void **state)
 		if (!k->supported() || strcmp(k->name, "openblas") == 0)
 			continue;
 		k->pack(w, IN, OUT, p);
-		cw_linear_apply(&l, ROWS, x, IN, y, OUT, CW_ACT_QUICK_GELU,
-		    NULL, arena);
+		cw_linear_apply(&l, &(struct cw_rows){ x, ROWS, IN }, y, OUT,
+		    CW_ACT_QUICK_GELU, NULL, arena);
 		for (int r = 0; r < ROWS; r++) {
-			cw_linear_apply(&l, 1, x + r * IN, IN, res, OUT,
-			    CW_ACT_QUICK_GELU, NULL, arena);
+			cw_linear_apply(&l, &(struct cw_rows){ x + r * IN, 1,
+			    IN }, res, OUT, CW_ACT_QUICK_GELU, NULL, arena);
 			assert_memory_equal(res, y + r * OUT,
 			    OUT * sizeof(*y));
 		}
@@ -364,7 +366,8 @@ activate_one(const struct cw_kernel *k, float v, enum cw_act act, int out)
 	for (int o = 0; o < out; o++)
 		w[o] = 1;
 	k->pack(w, 1, out, p);
-	cw_linear_apply(&l, 1, &v, 1, y, out, act, NULL, arena);
+	cw_linear_apply(&l, &(struct cw_rows){ &v, 1, 1 }, y, out, act, NULL,
+	    arena);
 	for (int o = 1; o < out; o++)
 		assert_true(y[o] == y[0] || (isnan(y[o]) && isnan(y[0])));
 	cw_arena_release(arena, mark);
@@ -425,8 +428,8 @@ check_normed(const struct cw_kernel *k, int rows, int in, int out,
 
 	k->pack(w, in, out, p);
 	fill(y, rows * ldy);
-	cw_linear_apply_normed(&l, 1e-5f, rows, x, ldx, norm, y, ldy, act,
-	    arena);
+	cw_linear_apply_normed(&l, 1e-5f, &(struct cw_rows){ x, rows, ldx },
+	    norm, y, ldy, act, arena);
 	for (int r = 0; r < rows; r++) {
 		normed(x + r * ldx, in, 1e-5, v);
 		for (int o = 0; o < out; o++) {
@@ -488,8 +491,8 @@ test_what_sticks_out_of_a_normed_row_is_kept(void **state)
 			continue;
 		k->pack(w, IN, 40, p);
 		x[IN + 17] = NAN;
-		cw_linear_apply_normed(&l, 1e-5f, 3, x, IN, res, y, 40,
-		    CW_ACT_QUICK_GELU, arena);
+		cw_linear_apply_normed(&l, 1e-5f, &(struct cw_rows){ x, 3, IN },
+		    res, y, 40, CW_ACT_QUICK_GELU, arena);
 		assert_true(isnan(y[40]) && isnan(y[40 + 39]));
 		assert_true(isfinite(y[0]) && isfinite(y[2 * 40]));
 		cw_arena_release(arena, mark);

@@ -204,24 +204,22 @@ check_block(const struct cw_block_weights *was,
 	float *t = cw_arena_floats(arena, (size_t)(ROWS * W));
 	float *want = cw_arena_floats(arena, (size_t)(ROWS * WIDEST));
 	float *got = cw_arena_floats(arena, (size_t)(ROWS * WIDEST));
+	const struct cw_rows rows = { t, ROWS, W };
 
 	by_hand(&was->q, &was->ln1, SCALE, x, want, 3 * W);
 	by_hand(&was->k, &unshifted, 1, x, want + W, 3 * W);
 	by_hand(&was->v, &was->ln1, 1, x, want + 2 * W, 3 * W);
 	cw_layernorm(x, ROWS, W, W, is->ln1.w, is->ln1.b, 1e-5f, t, W);
-	cw_linear_apply(&is->qkv, ROWS, t, W, got, 3 * W, CW_ACT_NONE, NULL,
-	    arena);
+	cw_linear_apply(&is->qkv, &rows, got, 3 * W, CW_ACT_NONE, NULL, arena);
 	same(is->qkv.kernel->name, "qkv", got, want, 3 * W, 3 * W, tolerance);
 	memset(got, 0, (size_t)(ROWS * 3 * W) * sizeof(*got));
-	cw_linear_apply(&is->q, ROWS, t, W, got, 3 * W, CW_ACT_NONE, NULL,
+	cw_linear_apply(&is->q, &rows, got, 3 * W, CW_ACT_NONE, NULL, arena);
+	cw_linear_apply(&is->kv, &rows, got + W, 3 * W, CW_ACT_NONE, NULL,
 	    arena);
-	cw_linear_apply(&is->kv, ROWS, t, W, got + W, 3 * W, CW_ACT_NONE,
-	    NULL, arena);
 	same(is->qkv.kernel->name, "q, kv", got, want, 3 * W, 3 * W, tolerance);
 
 	by_hand(&was->up, &was->ln2, 1, x, want, HIDDEN);
-	cw_linear_apply(&is->up, ROWS, t, W, got, HIDDEN, CW_ACT_NONE, NULL,
-	    arena);
+	cw_linear_apply(&is->up, &rows, got, HIDDEN, CW_ACT_NONE, NULL, arena);
 	same(is->qkv.kernel->name, "up", got, want, HIDDEN, HIDDEN, tolerance);
 	assert_ptr_equal(is->out.w, was->out.w);
 	assert_ptr_equal(is->out.b, was->out.b);

@@ -190,11 +190,10 @@ fp32_layer(const struct cw_linear *l, int p, int depth, int rows,
 }
 
 static void
-fp32_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
-    float *y, int ldy, enum cw_act act, const float *residual,
-    struct cw_arena *scratch)
+fp32_apply(const struct cw_linear *l, const struct cw_rows *x, float *y,
+    int ldy, enum cw_act act, const float *residual, struct cw_arena *scratch)
 {
-	int blocks = (rows + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
+	int rows = x->n, blocks = (rows + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
 	size_t mark = cw_arena_mark(scratch), in = (size_t)l->in;
 	int depth = act == CW_ACT_NONE && l->in > 2 * DEPTH ? DEPTH : l->in;
 	float *a = cw_arena_floats(scratch, (size_t)rows * in);
@@ -204,8 +203,8 @@ fp32_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
 	for (int i = 0; i < blocks; i++) {
 		int r = rows * i / blocks, n = rows * (i + 1) / blocks - r;
 
-		cw_transpose(x + (size_t)r * (size_t)ldx, (size_t)ldx, n,
-		    l->in, a + (size_t)r * in, (size_t)n);
+		cw_transpose(x->x + (size_t)r * (size_t)x->ld, (size_t)x->ld,
+		    n, l->in, a + (size_t)r * in, (size_t)n);
 	}
 	for (int p = 0; p < l->in; p += depth)
 		fp32_layer(l, p, p + depth < l->in ? depth : l->in - p, rows,

@@ -31,22 +31,22 @@ pack(const float *w, int in, int out, void *dst)
 }
 
 static void
-apply(const struct cw_linear *l, int rows, const float *x, int ldx, float *y,
-    int ldy, enum cw_act act, const float *residual, struct cw_arena *scratch)
+apply(const struct cw_linear *l, const struct cw_rows *x, float *y, int ldy,
+    enum cw_act act, const float *residual, struct cw_arena *scratch)
 {
 	size_t mark = cw_arena_mark(scratch);
 	float *t = y;
 	int ldt = ldy;
 
 	if (residual == y) {
-		t = cw_arena_floats(scratch, (size_t)rows * (size_t)l->out);
+		t = cw_arena_floats(scratch, (size_t)x->n * (size_t)l->out);
 		ldt = l->out;
 		if (t == NULL)
 			return;
 	}
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, l->out,
-	    l->in, 1, x, ldx, l->packed, l->in, 0, t, ldt);
-	cw_isa_best()->finish(t, ldt, rows, l->out, l->b, act, residual, y,
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, x->n, l->out,
+	    l->in, 1, x->x, x->ld, l->packed, l->in, 0, t, ldt);
+	cw_isa_best()->finish(t, ldt, x->n, l->out, l->b, act, residual, y,
 	    ldy);
 	cw_arena_release(scratch, mark);
 }

@@ -282,11 +282,11 @@ int8_pack_block(const float *x, size_t ldx, int rows, int in,
 
 /* eps: of the layer norm before it, or NULL */
 static void
-int8_apply_to(const struct cw_linear *l, const float *eps, int rows,
-    const float *x, int ldx, float *y, int ldy, enum cw_act act,
+int8_apply_to(const struct cw_linear *l, const float *eps,
+    const struct cw_rows *x, float *y, int ldy, enum cw_act act,
     const float *residual, struct cw_arena *scratch)
 {
-	int blocks = (rows + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
+	int rows = x->n, blocks = (rows + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
 	size_t mark = cw_arena_mark(scratch), quads = (size_t)(l->in + 3) / 4;
 	const size_t bytes = int8_panel_bytes(l->in);
 	const size_t words = (size_t)(l->in + CHUNK - 1) / CHUNK * CHUNK / 4;
@@ -302,8 +302,8 @@ int8_apply_to(const struct cw_linear *l, const float *eps, int rows,
 	for (int i = 0; i < blocks; i++) {
 		int r = rows * i / blocks;
 
-		cut[i] = int8_pack_block(x + (size_t)r * (size_t)ldx,
-		    (size_t)ldx, rows * (i + 1) / blocks - r, l->in, eps,
+		cut[i] = int8_pack_block(x->x + (size_t)r * (size_t)x->ld,
+		    (size_t)x->ld, rows * (i + 1) / blocks - r, l->in, eps,
 		    plain, a + (size_t)r * words, info + r);
 	}
 	for (int o = 0; o < l->out; o += N, panel += bytes) {
@@ -332,19 +332,18 @@ int8_apply_to(const struct cw_linear *l, const float *eps, int rows,
 }
 
 static void
-int8_apply(const struct cw_linear *l, int rows, const float *x, int ldx,
-    float *y, int ldy, enum cw_act act, const float *residual,
-    struct cw_arena *scratch)
+int8_apply(const struct cw_linear *l, const struct cw_rows *x, float *y,
+    int ldy, enum cw_act act, const float *residual, struct cw_arena *scratch)
 {
-	int8_apply_to(l, NULL, rows, x, ldx, y, ldy, act, residual, scratch);
+	int8_apply_to(l, NULL, x, y, ldy, act, residual, scratch);
 }
 
 static void
-int8_apply_normed(const struct cw_linear *l, float eps, int rows,
-    const float *x, int ldx, float *y, int ldy, enum cw_act act,
+int8_apply_normed(const struct cw_linear *l, float eps,
+    const struct cw_rows *x, float *y, int ldy, enum cw_act act,
     struct cw_arena *scratch)
 {
-	int8_apply_to(l, &eps, rows, x, ldx, y, ldy, act, NULL, scratch);
+	int8_apply_to(l, &eps, x, y, ldy, act, NULL, scratch);
 }
 
 #endif /* CW_INT8_BODY_H */

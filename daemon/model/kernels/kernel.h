@@ -57,15 +57,14 @@ struct cw_kernel {
 	/* w [out][in] to dst, 64-aligned, every byte of it written. */
 	void		(*pack)(const float *w, int in, int out, void *dst);
 	/* as cw_linear_apply, by l->packed */
-	void		(*apply)(const struct cw_linear *l, int rows,
-			    const float *x, int ldx, float *y, int ldy,
+	void		(*apply)(const struct cw_linear *l,
+			    const struct cw_rows *x, float *y, int ldy,
 			    enum cw_act act, const float *residual,
 			    struct cw_arena *scratch);
 	/* as cw_linear_apply_normed, or NULL: in two steps */
 	void		(*apply_normed)(const struct cw_linear *l, float eps,
-			    int rows, const float *x, int ldx, float *y,
-			    int ldy, enum cw_act act,
-			    struct cw_arena *scratch);
+			    const struct cw_rows *x, float *y, int ldy,
+			    enum cw_act act, struct cw_arena *scratch);
 	/* For the matrices that suffer most from this one, or NULL. */
 	const struct cw_kernel *fine;
 	/* Attention beside it where this CPU can, or NULL: in float. */
