@@ -53,7 +53,7 @@ cw_run_bytes(const struct cw_encoder_weights *e, int rows, int longest,
 
 	/* As much again as wide, and x, for packed activations. */
 	return sizeof(float) * (n * (3 * W + 2 * wide_floats(e, wide)) +
-	    T * T + T * 2 * W) + (1u << 20);
+	    T * T + T * 2 * W) + CW_LINEAR_SCRATCH + (1u << 20);
 }
 
 enum cw_status
@@ -277,7 +277,9 @@ attention_part(const struct cw_encoder_weights *e, int l,
 	const struct qkv at = { r->wide, r->wide + W, 3 * W, 3 * W, first };
 	float *x = r->x + (size_t)first * (size_t)W;
 	float *mix = r->wide + (size_t)n * 3 * (size_t)W;
-	const struct cw_rows in = { x, n, W }, mixed = { mix, n, W };
+	const int unit = r->unit < n ? r->unit : n;
+	const struct cw_rows in = { x, n, W, unit };
+	const struct cw_rows mixed = { mix, n, W, unit };
 
 	normed_apply(e, &b->ln1, &b->qkv, &in, r->wide, CW_ACT_NONE, r);
 	for (int s = from; s < to; s++) {
@@ -303,9 +305,9 @@ attention_read(const struct cw_encoder_weights *e, int l,
 	float *q = r->wide + (size_t)r->rows * 2 * W;
 	float *mix = r->wide + (size_t)r->rows * 3 * W;
 	const struct qkv at = { q, r->wide, e->W, 2 * e->W, 0 };
-	const struct cw_rows all = { r->norm, r->rows, e->W };
-	const struct cw_rows read = { r->norm, r->nseq, e->W };
-	const struct cw_rows mixed = { mix, r->nseq, e->W };
+	const struct cw_rows all = { r->norm, r->rows, e->W, r->unit };
+	const struct cw_rows read = { r->norm, r->nseq, e->W, 1 };
+	const struct cw_rows mixed = { mix, r->nseq, e->W, 1 };
 
 	cw_layernorm(r->x, r->rows, e->W, e->W, b->ln1.w, b->ln1.b, e->eps,
 	    r->norm, e->W);
@@ -322,24 +324,39 @@ attention_read(const struct cw_encoder_weights *e, int l,
 	    r->scratch);
 }
 
-/* x += down(act(up(ln2 x))), n rows */
+/* x += down(act(up(ln2 x))), the given rows of r->x */
+static void
+mlp_part(const struct cw_encoder_weights *e, const struct cw_block_weights *b,
+    const struct cw_run *r, int first, int n, int unit)
+{
+	const int W = e->W;
+	float *x = r->x + (size_t)first * (size_t)W;
+	const struct cw_rows in = { x, n, W, unit };
+	const struct cw_rows hidden = { r->wide, n, e->hidden, unit };
+
+	normed_apply(e, &b->ln2, &b->up, &in, r->wide, e->act, r);
+	cw_linear_apply(&b->down, &hidden, x, W, CW_ACT_NONE, x, r->scratch);
+}
+
+/* The same of n rows in parts: some units, or an even share of one. */
 static void
 mlp(const struct cw_encoder_weights *e, const struct cw_block_weights *b,
-    const struct cw_run *r, int n)
+    const struct cw_run *r, int n, int unit)
 {
-	const int W = e->W, most = part_rows(e);
-	const int parts = (n + most - 1) / most;
+	const int most = part_rows(e);
+	const int whole = unit < most ? most / unit * unit : unit;
+	const int shares = (unit + most - 1) / most;
 
-	for (int i = 0; i < parts; i++) {
-		const int first = n * i / parts;
-		const int m = n * (i + 1) / parts - first;
-		float *x = r->x + (size_t)first * (size_t)W;
-		const struct cw_rows in = { x, m, W };
-		const struct cw_rows hidden = { r->wide, m, e->hidden };
+	for (int at = 0; at < n; at += whole) {
+		const int m = at + whole < n ? whole : n - at;
 
-		normed_apply(e, &b->ln2, &b->up, &in, r->wide, e->act, r);
-		cw_linear_apply(&b->down, &hidden, x, W, CW_ACT_NONE, x,
-		    r->scratch);
+		for (int i = 0; i < shares; i++) {
+			int from = m * i / shares & ~1;
+			int to = i + 1 < shares ? m * (i + 1) / shares & ~1 : m;
+
+			mlp_part(e, b, r, at + from, to - from,
+			    shares > 1 ? to - from : unit);
+		}
 	}
 }
 
@@ -357,7 +374,10 @@ block_run(const struct cw_encoder_weights *e, int l, const struct cw_run *r)
 			attention_part(e, l, r, s, end);
 		}
 	keep_mlp(r, e->W, l, e->L, true);
-	mlp(e, &e->block[l], r, last ? r->nseq : r->rows);
+	if (last)
+		mlp(e, &e->block[l], r, r->nseq, 1);
+	else
+		mlp(e, &e->block[l], r, r->rows, r->unit);
 	keep_mlp(r, e->W, l, e->L, false);
 }
 
@@ -408,7 +428,7 @@ cw_encoder_finish(const struct cw_encoder_weights *e,
     struct cw_err *err)
 {
 	const int W = e->W, E = proj->out;
-	const struct cw_rows read = { r->norm, r->nseq, W };
+	const struct cw_rows read = { r->norm, r->nseq, W, 1 };
 	const float *z = r->x;
 	enum cw_status st;
 	float len = 0;

@@ -41,6 +41,7 @@ struct cw_seq {
 /* Sequences on their way through a tower. */
 struct cw_run {
 	int			 nseq, rows;	/* rows of all together */
+	int			 unit;		/* rows whose rounding may mix */
 	int			 longest;	/* most tokens of a sequence */
 	const struct cw_seq	*seq;		/* [nseq] by ascending at */
 	bool			 causal;

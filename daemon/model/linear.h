@@ -31,7 +31,16 @@ struct cw_linear {
 struct cw_rows {
 	const float	*x;	/* [n] rows of `in`, ld floats apart */
 	int		 n, ld;
+	/*
+	 * How many of them belong together, as one picture's do; n is a
+	 * multiple.  The last bits of a row's result may depend on the rows of
+	 * its unit, nothing of it on those of another.  0: as 1.
+	 */
+	int		 unit;
 };
+
+/* Bytes of scratch that applying takes beside x->n rows of its widest side. */
+#define CW_LINEAR_SCRATCH	(4u << 20)
 
 /*
  * y[r][o] = act(sum_i x[r][i] w[o][i] + b[o]) + (residual ? residual[r][o] : 0)

@@ -52,7 +52,7 @@ cw_resnet_scratch_bytes(const struct cw_resnet_weights *w, int B)
 
 	(void)B;			/* one image after the other */
 	return sizeof(float) * (4 * map_floats(w) + 2 * band_floats(w) +
-	    pool) + (8u << 20);
+	    pool) + CW_LINEAR_SCRATCH + (8u << 20);
 }
 
 /* Neighbourhoods of lines first .. last-1 of the result: [..][9*C]. */
@@ -92,7 +92,7 @@ convolve(const struct cw_conv *c, const struct map *in, struct map *out,
 	out->side = side;
 	out->C = c->l.out;
 	if (c->k == 1) {
-		rows = (struct cw_rows){ in->v, side * side, K };
+		rows = (struct cw_rows){ in->v, side * side, K, side * side };
 		cw_linear_apply(&c->l, &rows, out->v, out->C, act, residual,
 		    scratch);
 		return;
@@ -107,7 +107,7 @@ convolve(const struct cw_conv *c, const struct map *in, struct map *out,
 		const int n = y + lines < side ? lines : side - y;
 
 		lay_out(in, c->stride, side, y, y + n, band);
-		rows = (struct cw_rows){ band, n * side, K };
+		rows = (struct cw_rows){ band, n * side, K, n * side };
 		cw_linear_apply(&c->l, &rows, out->v + (size_t)y *
 		    (size_t)side * (size_t)out->C, out->C, act, NULL,
 		    scratch);
@@ -247,9 +247,9 @@ attention_pool(const struct cw_resnet_weights *w, float *tokens,
 	float *v = cw_arena_floats(a, T * C), *k = cw_arena_floats(a, T * C);
 	float *q = cw_arena_floats(a, C), *mix = cw_arena_floats(a, C);
 	float *att = cw_arena_floats(a, (size_t)w->H * T);
-	const struct cw_rows all = { tokens, w->T, w->C };
-	const struct cw_rows mean = { tokens, 1, w->C };
-	const struct cw_rows mixed = { mix, 1, w->C };
+	const struct cw_rows all = { tokens, w->T, w->C, w->T };
+	const struct cw_rows mean = { tokens, 1, w->C, 1 };
+	const struct cw_rows mixed = { mix, 1, w->C, 1 };
 
 	if (cw_arena_overflowed(a))
 		return;

@@ -152,7 +152,7 @@ run_chunk(const struct cw_text_weights *t, const struct texts *in,
 	st = plan_chunk(in, t->context, r.scratch, c);
 	r.seq = c->seq;
 	r.nseq = c->nseq;
-	r.rows = c->rows;
+	r.rows = r.unit = c->rows;
 	r.longest = c->longest;
 	vec = cw_arena_floats(r.scratch, (size_t)c->nseq * E);
 	if (st != CW_OK || cw_run_make(&r, &t->enc, 0) != CW_OK)

@@ -62,7 +62,8 @@ cw_vit_encode(const struct cw_vit_weights *v, const float *pixels, int B,
     struct cw_err *err)
 {
 	const int W = v->enc.W;
-	struct cw_run r = { .nseq = B, .rows = B * v->T, .longest = v->T,
+	struct cw_run r = { .nseq = B, .rows = B * v->T, .unit = v->T,
+	    .longest = v->T,
 	    .scratch = job->scratch, .traces = job->traces,
 	    .tap = job->tap };
 	struct cw_seq *seq = cw_arena_zalloc(r.scratch, (size_t)B,
@@ -84,7 +85,8 @@ cw_vit_encode(const struct cw_vit_weights *v, const float *pixels, int B,
 	r.seq = seq;
 
 	cut_patches(v, pixels, B, r.wide);
-	patches = (struct cw_rows){ r.wide, B * v->G * v->G, v->patch.in };
+	patches = (struct cw_rows){ r.wide, B * v->G * v->G, v->patch.in,
+	    v->G * v->G };
 	cw_linear_apply(&v->patch, &patches, r.norm, W, CW_ACT_NONE, NULL,
 	    r.scratch);
 	add_positions(v, r.norm, &r);

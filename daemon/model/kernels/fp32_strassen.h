@@ -1,0 +1,362 @@
+/*
+ * fp32_strassen.h - a product of many rows, in seven eighths of its
+ * multiplications.
+ *
+ * Runs in: worker.  Included by fp32_body.h; all static.
+ *
+ * Strassen, "Gaussian Elimination is not Optimal" (1969): with rows a, weights
+ * b and result c cut in quarters, seven products of sums do what eight products
+ * of quarters would.
+ *
+ *	m1 = (a11 + a22)(b11 + b22)	c11 = m1 + m4 - m5 + m7
+ *	m2 = (a21 + a22) b11		c12 = m3 + m5
+ *	m3 = a11 (b12 - b22)		c21 = m2 + m4
+ *	m4 = a22 (b21 - b11)		c22 = m1 - m2 + m3 + m6
+ *	m5 = (a11 + a12) b22
+ *	m6 = (a21 - a11)(b11 + b12)
+ *	m7 = (a12 - a22)(b21 + b22)
+ *
+ * Usually that takes large matrices, for the additions go through memory.  Here
+ * a quarter of c is one tile: two tiles of rows, one under the other, are a
+ * group, two panels a pair, and each depth is halved.
+ *
+ *	a	is packed as its five sums and two quarters, once for all panels
+ *	b	is summed by the first tile that multiplies with it, beside its
+ *		multiplications, and kept for the other groups
+ *	c	takes a product straight from registers, in one tile or two
+ *
+ * A row is rounded together with another of its group, so a group never has
+ * rows of two units (struct cw_rows).  Done twice over, 49 products for 64 were
+ * hardly faster with eight pictures and slower with one: a sum of four parts of
+ * b is more than a second-level cache yields in that time.
+ */
+#ifndef CW_FP32_STRASSEN_H
+#define CW_FP32_STRASSEN_H
+
+/* Less than that is not worth the additions. */
+#define STRASSEN_ROWS	24
+#define STRASSEN_DEPTH	256
+/* So many groups go through the panels together: what is theirs stays near. */
+#define STRASSEN_GROUPS	8
+
+enum strassen_quarter { Q11, Q12, Q21, Q22, QUARTERS };
+/* What is multiplied of a; the last two are packed where a12, a21 were. */
+enum strassen_rows { A11, A22, A11_A22, A21_A22, A11_A12, A12_LESS_A22,
+    A21_LESS_A11, STRASSEN_SUMS };
+enum strassen_with { ALONE, PLUS, MINUS };	/* b, or its sum with another */
+enum strassen_how { PUT, ADD, TAKE };		/* into a tile of c */
+
+static const struct strassen_product {
+	enum strassen_rows	 a;
+	enum strassen_quarter	 b, other;
+	enum strassen_with	 with;
+	int			 parts;		/* of c */
+	struct {
+		enum strassen_quarter	 c;
+		enum strassen_how	 how;
+	} to[2];
+} strassen_products[] = {
+	{ A11_A22, Q11, Q22, PLUS, 2, { { Q11, PUT }, { Q22, PUT } } },
+	{ A21_A22, Q11, Q11, ALONE, 2, { { Q21, PUT }, { Q22, TAKE } } },
+	{ A11, Q12, Q22, MINUS, 2, { { Q12, PUT }, { Q22, ADD } } },
+	{ A22, Q21, Q11, MINUS, 2, { { Q21, ADD }, { Q11, ADD } } },
+	{ A11_A12, Q22, Q22, ALONE, 2, { { Q12, ADD }, { Q11, TAKE } } },
+	{ A21_LESS_A11, Q11, Q12, PLUS, 1, { { Q22, ADD } } },
+	{ A12_LESS_A22, Q21, Q22, PLUS, 1, { { Q11, ADD } } },
+};
+
+/* ---- one product of a group and a pair ---- */
+
+struct strassen_tile {
+	int		 k;
+	const float	*a;		/* [k][rows] */
+	const float	*b, *other;	/* [k][N] */
+	float		*keep;		/* [k][N] for their sum */
+	const char	*ahead;		/* fetched meanwhile, */
+	size_t		 step;		/* so many bytes with each k */
+	int		 parts;
+	struct {
+		float			*c;	/* [rows][N] */
+		enum strassen_how	 how;
+	} to[2];
+};
+
+CW_INLINE void
+strassen_leave(const int rows, const vf (*acc)[TILE_VECS],
+    const enum strassen_how how, float *c)
+{
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < TILE_VECS; j++, c += CW_LANES)
+			vf_store(c, how == PUT ? (vf)acc[i][j] :
+			    how == ADD ? (vf)(vf_load(c) + acc[i][j]) :
+			    (vf)(vf_load(c) - acc[i][j]));
+}
+
+/* rows and with are constants */
+CW_INLINE void
+strassen_tile(const int rows, const enum strassen_with with,
+    const struct strassen_tile *t)
+{
+	const float *a = t->a, *b = t->b, *other = t->other;
+	const char *ahead = t->ahead;
+	const size_t step = t->step;
+	float *keep = t->keep;
+	vf acc[CW_TILE_ROWS][TILE_VECS];
+
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < TILE_VECS; j++)
+			acc[i][j] = vf_all(0);
+	for (int p = 0; p < t->k; p++, a += rows, b += N, ahead += step) {
+		vf w[TILE_VECS];
+
+		__builtin_prefetch(ahead, 0, 2);
+		for (int j = 0; j < TILE_VECS; j++) {
+			w[j] = vf_load(b + j * CW_LANES);
+			if (with == PLUS)
+				w[j] += vf_load(other + j * CW_LANES);
+			if (with == MINUS)
+				w[j] -= vf_load(other + j * CW_LANES);
+			if (with != ALONE)
+				vf_store(keep + j * CW_LANES, w[j]);
+		}
+		if (with != ALONE) {
+			other += N;
+			keep += N;
+		}
+		for (int i = 0; i < rows; i++) {
+			vf x = vf_all(a[i]);
+
+			for (int j = 0; j < TILE_VECS; j++)
+				acc[i][j] = vf_fma(x, w[j], acc[i][j]);
+		}
+	}
+	for (int i = 0; i < t->parts; i++)
+		switch (t->to[i].how) {
+		case PUT:
+			strassen_leave(rows, (const vf (*)[TILE_VECS])acc, PUT,
+			    t->to[i].c);
+			break;
+		case ADD:
+			strassen_leave(rows, (const vf (*)[TILE_VECS])acc, ADD,
+			    t->to[i].c);
+			break;
+		case TAKE:
+			strassen_leave(rows, (const vf (*)[TILE_VECS])acc,
+			    TAKE, t->to[i].c);
+			break;
+		}
+}
+
+#define STRASSEN_TILE(n)						\
+static void								\
+strassen_alone_##n(const struct strassen_tile *t)			\
+{									\
+	strassen_tile(n, ALONE, t);					\
+}									\
+static void								\
+strassen_plus_##n(const struct strassen_tile *t)			\
+{									\
+	strassen_tile(n, PLUS, t);					\
+}									\
+static void								\
+strassen_minus_##n(const struct strassen_tile *t)			\
+{									\
+	strassen_tile(n, MINUS, t);					\
+}
+CW_TILES(STRASSEN_TILE)
+
+/* by height and enum strassen_with */
+#define STRASSEN_NAMES(n)						\
+	{ strassen_alone_##n, strassen_plus_##n, strassen_minus_##n },
+static void (*const strassen_tiles[][3])(const struct strassen_tile *) = {
+	{ NULL }, CW_TILES(STRASSEN_NAMES)
+};
+
+/* ---- all seven ---- */
+
+/* 2h rows from row `at` on, and what belongs to them. */
+struct strassen_group {
+	int	 at, h;
+	float	*a;		/* [STRASSEN_SUMS][k][h] */
+	float	*c;		/* [QUARTERS][h][N] */
+};
+
+/* x is the group's first row, less what depth was before. */
+static void
+strassen_pack(const struct strassen_group *g, const float *x, size_t ldx,
+    int k)
+{
+	const size_t h = (size_t)g->h, n = h * (size_t)k;
+	float *to[STRASSEN_SUMS];
+
+	for (size_t i = 0; i < STRASSEN_SUMS; i++)
+		to[i] = g->a + i * n;
+	cw_transpose(x, ldx, g->h, k, to[A11], h);
+	cw_transpose(x + k, ldx, g->h, k, to[A12_LESS_A22], h);
+	cw_transpose(x + h * ldx, ldx, g->h, k, to[A21_LESS_A11], h);
+	cw_transpose(x + h * ldx + k, ldx, g->h, k, to[A22], h);
+	for (size_t i = 0; i < n; i += CW_LANES) {
+		vf a11 = vf_load(to[A11] + i);
+		vf a12 = vf_load(to[A12_LESS_A22] + i);
+		vf a21 = vf_load(to[A21_LESS_A11] + i);
+		vf a22 = vf_load(to[A22] + i);
+
+		vf_store(to[A11_A22] + i, a11 + a22);
+		vf_store(to[A21_A22] + i, a21 + a22);
+		vf_store(to[A11_A12] + i, a11 + a12);
+		vf_store(to[A12_LESS_A22] + i, a12 - a22);
+		vf_store(to[A21_LESS_A11] + i, a21 - a11);
+	}
+}
+
+/*
+ * n groups' c = a b, inputs of the matrix from panel on, 2k of them; the next
+ * pair is fetched meanwhile.
+ */
+static void
+strassen_multiply(const struct strassen_group *g, int n, int k,
+    const float *panel, size_t in, float *keep)
+{
+	const size_t half = (size_t)k * N, bytes = 2 * half * sizeof(float);
+	const size_t steps = CW_COUNT(strassen_products) * (size_t)(n * k);
+	const size_t step = (2 * bytes + steps - 1) / steps;
+	const char *next = (const char *)(panel + 2 * in * N);
+	const float *const b[] = { panel, panel + in * N, panel + half,
+	    panel + in * N + half };
+	size_t ahead = 0;
+
+	for (size_t m = 0; m < CW_COUNT(strassen_products); m++) {
+		const struct strassen_product *p = &strassen_products[m];
+		enum strassen_with with = p->with;
+		struct strassen_tile t = { .k = k, .b = b[p->b],
+		    .other = b[p->other], .keep = keep, .step = step,
+		    .parts = p->parts };
+
+		for (int i = 0; i < n; i++, ahead += step * (size_t)k) {
+			t.a = g[i].a + p->a * g[i].h * k;
+			/* the second panel lies behind all of the first */
+			t.ahead = next + ahead + (ahead < bytes ? 0 :
+			    in * N * sizeof(float) - bytes);
+			for (int j = 0; j < p->parts; j++) {
+				t.to[j].c = g[i].c + p->to[j].c * g[i].h * N;
+				t.to[j].how = p->to[j].how;
+			}
+			strassen_tiles[g[i].h][with](&t);
+			if (with != ALONE) {
+				with = ALONE;
+				t.b = keep;
+			}
+		}
+	}
+}
+
+/* A group's four tiles to where out says, 2N columns. */
+static void
+strassen_finish(const struct strassen_group *g, const struct fp32_out *out)
+{
+	const float *c = g->c;
+
+	for (int q = 0; q < QUARTERS; q++) {
+		const size_t top = (size_t)(q / 2 * g->h);
+		const size_t left = (size_t)(q % 2 * N);
+		const float *residual = out->residual;
+		float *y = out->y + top * out->ldy + left;
+		vf bias[TILE_VECS];
+
+		if (residual != NULL)
+			residual += top * out->ldr + left;
+		for (size_t j = 0; j < TILE_VECS; j++)
+			bias[j] = out->bias == NULL ? vf_all(0) :
+			    vf_load(out->bias + left + j * CW_LANES);
+		for (int i = 0; i < g->h; i++, y += out->ldy) {
+			for (int j = 0; j < TILE_VECS; j++, c += CW_LANES) {
+				vf v = activate(out->act, vf_load(c) + bias[j]);
+
+				if (residual != NULL)
+					v += vf_load(residual + j * CW_LANES);
+				vf_store(y + j * CW_LANES, v);
+			}
+			if (residual != NULL)
+				residual += out->ldr;
+		}
+	}
+}
+
+/* Is that a product for it?  An odd unit's last row is not. */
+static bool
+strassen_fits(const struct cw_linear *l, int unit, enum cw_act act)
+{
+	return unit >= STRASSEN_ROWS && l->in >= STRASSEN_DEPTH &&
+	    l->in % (2 * CW_LANES) == 0 && l->out % (2 * N) == 0 &&
+	    (act == CW_ACT_NONE || l->in <= 2 * DEPTH);
+}
+
+/* n groups through inputs p .. p+2k-1 of the matrix. */
+static void
+strassen_layer(const struct cw_linear *l, int p, int k,
+    const struct strassen_group *g, int n, const struct cw_rows *x, float *y,
+    size_t ldy, enum cw_act act, const float *residual, float *keep)
+{
+	const float *panel = (const float *)l->packed + (size_t)p * N;
+	const size_t in = (size_t)l->in, ldx = (size_t)x->ld;
+
+	for (int i = 0; i < n; i++)
+		strassen_pack(&g[i], x->x + (size_t)g[i].at * ldx + p, ldx, k);
+	for (int o = 0; o < l->out; o += 2 * N, panel += 2 * in * N) {
+		struct fp32_out out = { .ldy = ldy, .ldr = ldy, .act = act,
+		    .bias = l->b != NULL && p == 0 ? l->b + o : NULL };
+
+		strassen_multiply(g, n, k, panel, in, keep);
+		for (int i = 0; i < n; i++) {
+			size_t at = (size_t)g[i].at * ldy + (size_t)o;
+
+			out.y = y + at;
+			out.residual = residual != NULL ? residual + at : NULL;
+			strassen_finish(&g[i], &out);
+		}
+	}
+}
+
+/* As fp32_straight, of the rows that have another in their unit. */
+static void
+strassen_apply(const struct cw_linear *l, const struct cw_rows *x, float *y,
+    size_t ldy, enum cw_act act, const float *residual,
+    struct cw_arena *scratch)
+{
+	const int pairs = x->unit / 2, total = x->n / x->unit;
+	const int groups = (pairs + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
+	const int depth = l->in > 2 * DEPTH ? DEPTH : l->in;
+	const size_t mark = cw_arena_mark(scratch);
+	struct strassen_group g[STRASSEN_GROUPS];
+	float *keep = cw_arena_floats(scratch, (size_t)(depth / 2 * N));
+	int n = 0;
+
+	for (int i = 0; i < STRASSEN_GROUPS; i++) {
+		g[i].a = cw_arena_floats(scratch, (size_t)(STRASSEN_SUMS *
+		    CW_TILE_ROWS * depth / 2));
+		g[i].c = cw_arena_floats(scratch, QUARTERS * CW_TILE_ROWS * N);
+	}
+	if (cw_arena_overflowed(scratch))
+		return;
+	for (int i = 0; i < total * groups; i++) {
+		int j = i % groups, r = pairs * j / groups;
+
+		g[n].at = i / groups * x->unit + 2 * r;
+		g[n].h = pairs * (j + 1) / groups - r;
+		if (++n < STRASSEN_GROUPS && i + 1 < total * groups)
+			continue;
+		for (int p = 0; p < l->in; p += depth)
+			strassen_layer(l, p, (p + depth < l->in ? depth :
+			    l->in - p) / 2, g, n, x, y, ldy, act,
+			    p > 0 ? y : residual, keep);
+		n = 0;
+	}
+	cw_arena_release(scratch, mark);
+}
+
+_Static_assert(sizeof(float) * (DEPTH * N + STRASSEN_GROUPS *
+    (STRASSEN_SUMS * CW_TILE_ROWS * DEPTH + QUARTERS * CW_TILE_ROWS * N)) +
+    (2 * STRASSEN_GROUPS + 1) * CW_ARENA_ALIGN <= CW_LINEAR_SCRATCH,
+    "what linear.h promises is enough");
+
+#endif /* CW_FP32_STRASSEN_H */
