@@ -249,10 +249,10 @@ part_end(const struct cw_run *r, int s, int most)
 /* y = act(l(norm(x))), by way of r->norm if need be */
 static void
 normed_apply(const struct cw_encoder_weights *e, const struct cw_norm *norm,
-    const struct cw_linear *l, const struct cw_rows *x, float *y,
+    const struct cw_linear *l, const struct cw_input *x, float *y,
     enum cw_act act, const struct cw_run *r)
 {
-	struct cw_rows normed = *x;
+	struct cw_input normed = *x;
 
 	if (norm->w == NULL && norm->b == NULL) {
 		cw_linear_apply_normed(l, e->eps, x, r->norm, y, l->out, act,
@@ -278,8 +278,8 @@ attention_part(const struct cw_encoder_weights *e, int l,
 	float *x = r->x + (size_t)first * (size_t)W;
 	float *mix = r->wide + (size_t)n * 3 * (size_t)W;
 	const int unit = r->unit < n ? r->unit : n;
-	const struct cw_rows in = { x, n, W, unit };
-	const struct cw_rows mixed = { mix, n, W, unit };
+	const struct cw_input in = { x, n, W, unit };
+	const struct cw_input mixed = { mix, n, W, unit };
 
 	normed_apply(e, &b->ln1, &b->qkv, &in, r->wide, CW_ACT_NONE, r);
 	for (int s = from; s < to; s++) {
@@ -305,9 +305,9 @@ attention_read(const struct cw_encoder_weights *e, int l,
 	float *q = r->wide + (size_t)r->rows * 2 * W;
 	float *mix = r->wide + (size_t)r->rows * 3 * W;
 	const struct qkv at = { q, r->wide, e->W, 2 * e->W, 0 };
-	const struct cw_rows all = { r->norm, r->rows, e->W, r->unit };
-	const struct cw_rows read = { r->norm, r->nseq, e->W, 1 };
-	const struct cw_rows mixed = { mix, r->nseq, e->W, 1 };
+	const struct cw_input all = { r->norm, r->rows, e->W, r->unit };
+	const struct cw_input read = { r->norm, r->nseq, e->W, 1 };
+	const struct cw_input mixed = { mix, r->nseq, e->W, 1 };
 
 	cw_layernorm(r->x, r->rows, e->W, e->W, b->ln1.w, b->ln1.b, e->eps,
 	    r->norm, e->W);
@@ -331,30 +331,32 @@ mlp_part(const struct cw_encoder_weights *e, const struct cw_block_weights *b,
 {
 	const int W = e->W;
 	float *x = r->x + (size_t)first * (size_t)W;
-	const struct cw_rows in = { x, n, W, unit };
-	const struct cw_rows hidden = { r->wide, n, e->hidden, unit };
+	const struct cw_input in = { x, n, W, unit };
+	const struct cw_input hidden = { r->wide, n, e->hidden, unit };
 
 	normed_apply(e, &b->ln2, &b->up, &in, r->wide, e->act, r);
 	cw_linear_apply(&b->down, &hidden, x, W, CW_ACT_NONE, x, r->scratch);
 }
 
-/* The same of n rows in parts: some units, or an even share of one. */
+/* The same of n rows in even parts: of some units, or of one. */
 static void
 mlp(const struct cw_encoder_weights *e, const struct cw_block_weights *b,
     const struct cw_run *r, int n, int unit)
 {
-	const int most = part_rows(e);
-	const int whole = unit < most ? most / unit * unit : unit;
+	const int most = part_rows(e), units = n / unit;
+	const int together = unit < most ? most / unit : 1;
+	const int parts = (units + together - 1) / together;
 	const int shares = (unit + most - 1) / most;
 
-	for (int at = 0; at < n; at += whole) {
-		const int m = at + whole < n ? whole : n - at;
+	for (int i = 0; i < parts; i++) {
+		const int first = units * i / parts * unit;
+		const int m = units * (i + 1) / parts * unit - first;
 
-		for (int i = 0; i < shares; i++) {
-			int from = m * i / shares & ~1;
-			int to = i + 1 < shares ? m * (i + 1) / shares & ~1 : m;
+		for (int j = 0; j < shares; j++) {
+			int from = m * j / shares & ~1;
+			int to = j + 1 < shares ? m * (j + 1) / shares & ~1 : m;
 
-			mlp_part(e, b, r, at + from, to - from,
+			mlp_part(e, b, r, first + from, to - from,
 			    shares > 1 ? to - from : unit);
 		}
 	}
@@ -428,7 +430,7 @@ cw_encoder_finish(const struct cw_encoder_weights *e,
     struct cw_err *err)
 {
 	const int W = e->W, E = proj->out;
-	const struct cw_rows read = { r->norm, r->nseq, W, 1 };
+	const struct cw_input read = { r->norm, r->nseq, W, 1 };
 	const float *z = r->x;
 	enum cw_status st;
 	float len = 0;

@@ -6,7 +6,7 @@
 #include "model/kernels/kernel.h"
 
 void
-cw_linear_apply(const struct cw_linear *l, const struct cw_rows *x, float *y,
+cw_linear_apply(const struct cw_linear *l, const struct cw_input *x, float *y,
     int ldy, enum cw_act act, const float *residual, struct cw_arena *scratch)
 {
 	const struct cw_kernel *kernel = l->kernel;
@@ -23,10 +23,10 @@ cw_linear_apply(const struct cw_linear *l, const struct cw_rows *x, float *y,
 
 void
 cw_linear_apply_normed(const struct cw_linear *l, float eps,
-    const struct cw_rows *x, float *norm, float *y, int ldy, enum cw_act act,
+    const struct cw_input *x, float *norm, float *y, int ldy, enum cw_act act,
     struct cw_arena *scratch)
 {
-	struct cw_rows rows = *x;
+	struct cw_input rows = *x;
 
 	if (l->kernel != NULL && l->kernel->apply_normed != NULL) {
 		l->kernel->apply_normed(l, eps, x, y, ldy, act, scratch);

@@ -27,19 +27,19 @@ struct cw_linear {
 	const void	*packed;	/* kernel's own form of w */
 };
 
-/* The rows that a matrix is applied to. */
-struct cw_rows {
+/* What a matrix is applied to. */
+struct cw_input {
 	const float	*x;	/* [n] rows of `in`, ld floats apart */
 	int		 n, ld;
 	/*
 	 * How many of them belong together, as one picture's do; n is a
-	 * multiple.  The last bits of a row's result may depend on the rows of
-	 * its unit, nothing of it on those of another.  0: as 1.
+	 * multiple.  A row may be rounded together with others of its unit; in
+	 * our own kernels nothing of it depends on those of another.
 	 */
 	int		 unit;
 };
 
-/* Bytes of scratch that applying takes beside x->n rows of its widest side. */
+/* Bytes of scratch that applying takes beside n rows of `in` or `out`. */
 #define CW_LINEAR_SCRATCH	(4u << 20)
 
 /*
@@ -47,10 +47,11 @@ struct cw_rows {
  *
  *	y	[x->n] rows of `out`, ldy floats apart
  *	residual	rows ldy floats apart, too; may equal y
+ *	y	does not overlap x
  *	scratch	for packed activations; released before return.  When it
- *		overflows, y is not written: ask cw_arena_overflowed
+ *		overflows, y is not all written: ask cw_arena_overflowed
  */
-void cw_linear_apply(const struct cw_linear *l, const struct cw_rows *x,
+void cw_linear_apply(const struct cw_linear *l, const struct cw_input *x,
     float *y, int ldy, enum cw_act act, const float *residual,
     struct cw_arena *scratch);
 
@@ -61,7 +62,7 @@ void cw_linear_apply(const struct cw_linear *l, const struct cw_rows *x,
  *	norm	[x->n] rows of `in`, where the normed rows may be put
  */
 void cw_linear_apply_normed(const struct cw_linear *l, float eps,
-    const struct cw_rows *x, float *norm, float *y, int ldy, enum cw_act act,
+    const struct cw_input *x, float *norm, float *y, int ldy, enum cw_act act,
     struct cw_arena *scratch);
 
 /* y = a * b or a * b', small and strided: attention. C[m][n] = alpha A B(') */

@@ -86,13 +86,13 @@ convolve(const struct cw_conv *c, const struct map *in, struct map *out,
 	const int side = (in->side - 1) / c->stride + 1, K = c->l.in;
 	const size_t mark = cw_arena_mark(scratch);
 	int lines = (int)(BAND_FLOATS / ((size_t)side * (size_t)K));
-	struct cw_rows rows;
+	struct cw_input rows;
 	float *band;
 
 	out->side = side;
 	out->C = c->l.out;
 	if (c->k == 1) {
-		rows = (struct cw_rows){ in->v, side * side, K, side * side };
+		rows = (struct cw_input){ in->v, side * side, K, side * side };
 		cw_linear_apply(&c->l, &rows, out->v, out->C, act, residual,
 		    scratch);
 		return;
@@ -107,7 +107,7 @@ convolve(const struct cw_conv *c, const struct map *in, struct map *out,
 		const int n = y + lines < side ? lines : side - y;
 
 		lay_out(in, c->stride, side, y, y + n, band);
-		rows = (struct cw_rows){ band, n * side, K, n * side };
+		rows = (struct cw_input){ band, n * side, K, n * side };
 		cw_linear_apply(&c->l, &rows, out->v + (size_t)y *
 		    (size_t)side * (size_t)out->C, out->C, act, NULL,
 		    scratch);
@@ -247,9 +247,9 @@ attention_pool(const struct cw_resnet_weights *w, float *tokens,
 	float *v = cw_arena_floats(a, T * C), *k = cw_arena_floats(a, T * C);
 	float *q = cw_arena_floats(a, C), *mix = cw_arena_floats(a, C);
 	float *att = cw_arena_floats(a, (size_t)w->H * T);
-	const struct cw_rows all = { tokens, w->T, w->C, w->T };
-	const struct cw_rows mean = { tokens, 1, w->C, 1 };
-	const struct cw_rows mixed = { mix, 1, w->C, 1 };
+	const struct cw_input all = { tokens, w->T, w->C, w->T };
+	const struct cw_input mean = { tokens, 1, w->C, 1 };
+	const struct cw_input mixed = { mix, 1, w->C, 1 };
 
 	if (cw_arena_overflowed(a))
 		return;

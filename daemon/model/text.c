@@ -180,8 +180,8 @@ run_chunk(const struct cw_text_weights *t, const struct texts *in,
 
 /*
  * Encode what fits into a chunk from c->from on.  What is no number spreads to
- * the rows that a text shares with others: a chunk that fails is gone through
- * text by text, for the one that fails alone.
+ * other texts, whose rows are shared or summed with its own: a chunk that fails
+ * is gone through text by text, for the one that fails alone.
  */
 static enum cw_status
 encode_chunk(const struct cw_text_weights *t, const struct texts *in,

@@ -68,7 +68,7 @@ cw_vit_encode(const struct cw_vit_weights *v, const float *pixels, int B,
 	    .tap = job->tap };
 	struct cw_seq *seq = cw_arena_zalloc(r.scratch, (size_t)B,
 	    sizeof(*seq));
-	struct cw_rows patches;
+	struct cw_input patches;
 	int bad;
 
 	for (int b = 0; b < B && job->traces != NULL; b++)
@@ -85,7 +85,7 @@ cw_vit_encode(const struct cw_vit_weights *v, const float *pixels, int B,
 	r.seq = seq;
 
 	cut_patches(v, pixels, B, r.wide);
-	patches = (struct cw_rows){ r.wide, B * v->G * v->G, v->patch.in,
+	patches = (struct cw_input){ r.wide, B * v->G * v->G, v->patch.in,
 	    v->G * v->G };
 	cw_linear_apply(&v->patch, &patches, r.norm, W, CW_ACT_NONE, NULL,
 	    r.scratch);

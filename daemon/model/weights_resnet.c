@@ -101,7 +101,7 @@ load_pool(struct cw_lookup *l, struct cw_resnet_weights *r)
 	if (l->st != CW_OK)
 		return;
 	if (vpos != NULL)
-		cw_linear_apply(&r->v, &(struct cw_rows){ r->pos, r->T, r->C,
+		cw_linear_apply(&r->v, &(struct cw_input){ r->pos, r->T, r->C,
 		    1 }, vpos, r->C, CW_ACT_NONE, NULL, l->a);
 	if (cw_arena_overflowed(l->a))
 		l->st = cw_err_set(l->err, CW_E_LIMIT, "%s: no room for the "

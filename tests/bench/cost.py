@@ -29,6 +29,7 @@ DEFAULTS = {"hidden_size": 768, "intermediate_size": 3072, "patch_size": 32,
 DEEP = 256              # inputs from which a matrix is in int8
 FINE = ("avx2",)        # kernels that leave attention's output in fp32
 ROWS = 24               # of a picture, from which seven products do for eight
+DEPTH = 1536            # up to which they do before an activation
 
 
 def multiply_adds(config, embed, int8=None, plain=False, whole=False):
@@ -40,10 +41,11 @@ def multiply_adds(config, embed, int8=None, plain=False, whole=False):
     patches = (v["image_size"] // v["patch_size"]) ** 2
     rows, total = patches + 1, [0, 0]
 
-    def matrix(times, inputs, outputs, may=True):
+    def matrix(times, inputs, outputs, may=True, activated=False):
         eight = int8 is not None and may and inputs >= DEEP
         sums = 0 if plain or whole or eight or times < ROWS or \
-            inputs < DEEP or inputs % 32 or outputs % 64 else times // 2 * 2
+            inputs < DEEP or inputs % 32 or outputs % 64 or \
+            activated and inputs > DEPTH else times // 2 * 2
         total[eight] += (times - sums) * inputs * outputs + \
             sums * inputs * outputs * 7 // 8
 
@@ -55,7 +57,7 @@ def multiply_adds(config, embed, int8=None, plain=False, whole=False):
         matrix(read, width, width)                      # q
         total[0] += 2 * read * rows * width
         matrix(read, width, width, int8 not in FINE)
-        matrix(read, width, hidden)
+        matrix(read, width, hidden, activated=True)
         matrix(read, hidden, width)
     matrix(1, width, embed)
     return tuple(total)

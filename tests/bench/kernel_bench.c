@@ -71,7 +71,7 @@ measure(const struct cw_kernel *k, const struct shape *s, int rows,
 	int copies = (int)(COLD_BYTES / bytes) + 1;
 	double rate[ROUNDS], flop = 2e-9 * rows * s->in * s->out;
 	struct cw_linear l[COPIES_MAX];
-	const struct cw_rows in = { x, rows, s->in, TOKENS };
+	const struct cw_input in = { x, rows, s->in, TOKENS };
 	size_t mark = cw_arena_mark(arena);
 
 	copies = copies > COPIES_MAX ? COPIES_MAX : copies;

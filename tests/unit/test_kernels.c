@@ -4,148 +4,10 @@
  * Every row, column and depth remainder of a tile is met, results land in
  * rows wider than needed, and what lies beside them must stay untouched.
  */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "base/arena.h"
-#include "model/kernels/kernel.h"
-#include "model/linear.h"
-
-#define CANARY	-12345.5f
-#define MAX	(1 << 18)	/* floats in a test's buffers */
-
-static struct cw_arena *arena;
-static float *w, *x, *y, *res, *bias;
-
-static float
-noise(void)
-{
-	static uint32_t state = 1;
-
-	state = state * 1664525u + 1013904223u;
-	return (float)(int32_t)state * 0x1p-31f;
-}
-
-static int
-set_up(void **state)
-{
-	struct cw_err err;
-
-	(void)state;
-	assert_int_equal(cw_arena_open((size_t)1 << 30, &arena, &err), CW_OK);
-	w = cw_arena_floats(arena, MAX);
-	x = cw_arena_floats(arena, MAX);
-	y = cw_arena_floats(arena, MAX);
-	res = cw_arena_floats(arena, MAX);
-	bias = cw_arena_floats(arena, MAX);
-	return 0;
-}
-
-static int
-refill(void **state)
-{
-	(void)state;
-	for (int i = 0; i < MAX; i++) {
-		w[i] = noise();
-		x[i] = noise();
-		res[i] = noise();
-		bias[i] = noise();
-	}
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	cw_arena_close(&arena);
-	return 0;
-}
-
-static double
-activated(enum cw_act act, double v)
-{
-	switch (act) {
-	case CW_ACT_NONE:
-		break;
-	case CW_ACT_QUICK_GELU:
-		return v / (1 + exp(-1.702 * v));
-	case CW_ACT_GELU:
-		return 0.5 * v * (1 + erf(v / sqrt(2)));
-	case CW_ACT_RELU:
-		return v > 0 ? v : 0;
-	}
-	return v;
-}
-
-static void
-fill(float *to, int n)
-{
-	for (int i = 0; i < n; i++)
-		to[i] = CANARY;
-}
-
-static void
-near(const char *who, const char *what, int r, int c, double got, double want,
-    double tolerance)
-{
-	if (!(fabs(got - want) <= tolerance))
-		fail_msg("%s: %s[%d][%d] is %.9g; want %.9g within %g", who,
-		    what, r, c, got, want, tolerance);
-}
+#define MAX	(1 << 18)
+#include "product.h"
 
 /* ---- matrix products with packed weights ---- */
-
-/* Tolerance of int8: half a step of weights and activations, summed. */
-static double
-product_tolerance(const struct cw_kernel *k, int in)
-{
-	return k->int8 ? 0.012 * sqrt(in) + 0.004 : 2e-7 * in + 1e-6;
-}
-
-static void
-check_units(const struct cw_kernel *k, int rows, int unit, int in, int out,
-    enum cw_act act, bool with_bias, bool with_residual)
-{
-	int ldx = in + 3, ldy = out + 5;
-	size_t mark = cw_arena_mark(arena);
-	struct cw_linear l = { in, out, w, with_bias ? bias : NULL, k, NULL };
-	void *p = cw_arena_alloc(arena, k->packed_bytes(in, out));
-
-	k->pack(w, in, out, p);
-	l.packed = p;
-	fill(y, rows * ldy);
-	if (with_residual)
-		for (int r = 0; r < rows; r++)
-			memcpy(y + r * ldy, res + r * ldy,
-			    (size_t)out * sizeof(*y));
-	cw_linear_apply(&l, &(struct cw_rows){ x, rows, ldx, unit }, y, ldy, act,
-	    with_residual ? y : NULL, arena);
-	for (int r = 0; r < rows; r++) {
-		for (int o = 0; o < out; o++) {
-			double sum = with_bias ? bias[o] : 0;
-
-			for (int i = 0; i < in; i++)
-				sum += (double)x[r * ldx + i] * w[o * in + i];
-			sum = activated(act, sum);
-			if (with_residual)
-				sum += res[r * ldy + o];
-			near(k->name, "y", r, o, y[r * ldy + o], sum,
-			    product_tolerance(k, in));
-		}
-		for (int o = out; o < ldy; o++)
-			assert_true(y[r * ldy + o] == CANARY);
-	}
-	cw_arena_release(arena, mark);
-}
 
 static void
 check_product(const struct cw_kernel *k, int rows, int in, int out,
@@ -178,35 +40,6 @@ test_every_kernel_multiplies_on_all_remainders(void **state)
 				    (enum cw_act)((i + j) % 4), i % 2 == 0,
 				    j % 2 == 0);
 	}
-}
-
-/* Rows that belong together may go through sums of sums: fp32_strassen.h. */
-static void
-test_units_of_rows_multiply_on_all_remainders(void **state)
-{
-	static const struct { int units, rows; } heights[] = { { 1, 23 },
-	    { 3, 24 }, { 2, 25 }, { 1, 29 }, { 4, 49 }, { 2, 50 }, { 1, 83 },
-	    { 1, 257 } };
-	static const struct { int in, out; } sizes[] = { { 256, 64 },
-	    { 288, 128 }, { 320, 96 }, { 272, 64 }, { 256, 65 }, { 1600, 64 },
-	    { 2432, 64 } };
-	const struct cw_kernel *k;
-
-	(void)state;
-	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++)
-		for (size_t i = 0; i < CW_COUNT(heights) && !k->int8 &&
-		    k->supported(); i++)
-			for (size_t j = 0; j < CW_COUNT(sizes); j++) {
-				int rows = heights[i].units * heights[i].rows;
-
-				/* what fits the buffers, and a short test */
-				if (rows * sizes[j].in > MAX / 2)
-					continue;
-				check_units(k, rows, heights[i].rows,
-				    sizes[j].in, sizes[j].out,
-				    (enum cw_act)((i + j) % 4), j % 2 == 0,
-				    i % 2 == 0);
-			}
 }
 
 static void
@@ -280,7 +113,7 @@ test_a_full_scratch_leaves_the_result_alone(void **state)
 		k->pack(w, 64, 64, p);
 		l.packed = p;
 		fill(y, 100 * 64);
-		cw_linear_apply(&l, &(struct cw_rows){ x, 100, 64, 1 }, y, 64,
+		cw_linear_apply(&l, &(struct cw_input){ x, 100, 64, 1 }, y, 64,
 		    CW_ACT_NONE, y, small);
 		assert_true(cw_arena_overflowed(small));
 		for (int i = 0; i < 100 * 64; i++)
@@ -300,7 +133,7 @@ worst_share(const struct cw_kernel *k, int rows, int in, int out)
 	double worst = 0, top = 0;
 
 	k->pack(w, in, out, p);
-	cw_linear_apply(&l, &(struct cw_rows){ x, rows, in, 1 }, y, out,
+	cw_linear_apply(&l, &(struct cw_input){ x, rows, in, 1 }, y, out,
 	    CW_ACT_NONE, NULL, arena);
 	for (int r = 0; r < rows; r++)
 		for (int o = 0; o < out; o++) {
@@ -353,8 +186,8 @@ test_a_nan_or_infinity_is_not_quantised_away(void **state)
 			x[40 + 17] = bad[i];
 			w[3 * 40 + 5] = bad[i];
 			k->pack(w, 40, 40, p);
-			cw_linear_apply(&l, &(struct cw_rows){ x, 3, 40, 1 }, y,
-			    40, CW_ACT_NONE, NULL, arena);
+			cw_linear_apply(&l, &(struct cw_input){ x, 3, 40, 1 },
+			    y, 40, CW_ACT_NONE, NULL, arena);
 			assert_false(isfinite(y[40]));
 			assert_false(isfinite(y[40 + 39]));
 			assert_false(isfinite(y[3]));
@@ -379,56 +212,16 @@ test_a_row_does_not_depend_on_its_neighbours(void **state)
 		if (!k->supported() || strcmp(k->name, "openblas") == 0)
 			continue;
 		k->pack(w, IN, OUT, p);
-		cw_linear_apply(&l, &(struct cw_rows){ x, ROWS, IN, 1 }, y,
+		cw_linear_apply(&l, &(struct cw_input){ x, ROWS, IN, 1 }, y,
 		    OUT, CW_ACT_QUICK_GELU, NULL, arena);
 		for (int r = 0; r < ROWS; r++) {
-			cw_linear_apply(&l, &(struct cw_rows){ x + r * IN, 1,
+			cw_linear_apply(&l, &(struct cw_input){ x + r * IN, 1,
 			    IN, 1 }, res, OUT, CW_ACT_QUICK_GELU, NULL, arena);
 			assert_memory_equal(res, y + r * OUT,
 			    OUT * sizeof(*y));
 		}
 		cw_arena_release(arena, mark);
 	}
-}
-
-static void
-test_a_unit_does_not_depend_on_another(void **state)
-{
-	enum { UNIT = 51, UNITS = 3, IN = 320, OUT = 64 };
-	const struct cw_rows all = { x, UNITS * UNIT, IN, UNIT };
-	const struct cw_kernel *k;
-
-	(void)state;
-	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++) {
-		size_t mark = cw_arena_mark(arena);
-		void *p = cw_arena_alloc(arena, k->packed_bytes(IN, OUT));
-		struct cw_linear l = { IN, OUT, w, bias, k, p };
-
-		/* a library's sums are its own business */
-		if (!k->supported() || strcmp(k->name, "openblas") == 0)
-			continue;
-		refill(NULL);
-		k->pack(w, IN, OUT, p);
-		cw_linear_apply(&l, &all, y, OUT, CW_ACT_GELU, NULL, arena);
-		for (int u = 0; u < UNITS; u++) {
-			const struct cw_rows one = { x + u * UNIT * IN, UNIT,
-			    IN, UNIT };
-
-			cw_linear_apply(&l, &one, res, OUT, CW_ACT_GELU, NULL,
-			    arena);
-			assert_memory_equal(res, y + u * UNIT * OUT,
-			    UNIT * OUT * sizeof(*y));
-		}
-		/* nor does what is no number leave its own */
-		x[UNIT * IN + 7] = NAN;
-		cw_linear_apply(&l, &all, y, OUT, CW_ACT_NONE, NULL, arena);
-		for (int i = 0; i < UNITS * UNIT * OUT; i++)
-			if (i / OUT / UNIT != 1)
-				assert_true(isfinite(y[i]));
-		assert_true(isnan(y[UNIT * OUT]));
-		cw_arena_release(arena, mark);
-	}
-	refill(NULL);
 }
 
 /* One input, one weight that is 1: what the activation makes of it. */
@@ -442,7 +235,7 @@ activate_one(const struct cw_kernel *k, float v, enum cw_act act, int out)
 	for (int o = 0; o < out; o++)
 		w[o] = 1;
 	k->pack(w, 1, out, p);
-	cw_linear_apply(&l, &(struct cw_rows){ &v, 1, 1, 1 }, y, out, act,
+	cw_linear_apply(&l, &(struct cw_input){ &v, 1, 1, 1 }, y, out, act,
 	    NULL, arena);
 	for (int o = 1; o < out; o++)
 		assert_true(y[o] == y[0] || (isnan(y[o]) && isnan(y[0])));
@@ -504,7 +297,7 @@ check_normed(const struct cw_kernel *k, int rows, int in, int out,
 
 	k->pack(w, in, out, p);
 	fill(y, rows * ldy);
-	cw_linear_apply_normed(&l, 1e-5f, &(struct cw_rows){ x, rows, ldx, 1 },
+	cw_linear_apply_normed(&l, 1e-5f, &(struct cw_input){ x, rows, ldx, 1 },
 	    norm, y, ldy, act, arena);
 	for (int r = 0; r < rows; r++) {
 		normed(x + r * ldx, in, 1e-5, v);
@@ -567,7 +360,7 @@ test_what_sticks_out_of_a_normed_row_is_kept(void **state)
 			continue;
 		k->pack(w, IN, 40, p);
 		x[IN + 17] = NAN;
-		cw_linear_apply_normed(&l, 1e-5f, &(struct cw_rows){ x, 3, IN, 1 },
+		cw_linear_apply_normed(&l, 1e-5f, &(struct cw_input){ x, 3, IN, 1 },
 		    res, y, 40, CW_ACT_QUICK_GELU, arena);
 		assert_true(isnan(y[40]) && isnan(y[40 + 39]));
 		assert_true(isfinite(y[0]) && isfinite(y[2 * 40]));
@@ -748,14 +541,12 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_kernel_multiplies_on_all_remainders),
-		TEST(test_units_of_rows_multiply_on_all_remainders),
 		TEST(test_every_activation_is_exact_to_rounding),
 		TEST(test_extreme_values_saturate_and_nan_stays_nan),
 		TEST(test_a_full_scratch_leaves_the_result_alone),
 		TEST(test_values_that_stick_out_cost_no_accuracy),
 		TEST(test_a_nan_or_infinity_is_not_quantised_away),
 		TEST(test_a_row_does_not_depend_on_its_neighbours),
-		TEST(test_a_unit_does_not_depend_on_another),
 		TEST(test_a_product_is_activated_at_any_size),
 		TEST(test_a_layer_norm_goes_before_a_product),
 		TEST(test_what_sticks_out_of_a_normed_row_is_kept),

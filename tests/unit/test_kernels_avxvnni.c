@@ -89,7 +89,7 @@ multiply(const struct cw_kernel *k, int rows, int in, int out, enum cw_act act,
 	assert_non_null(p);
 	k->pack(w, in, out, p);
 	l.packed = p;
-	k->apply(&l, &(struct cw_rows){ x, rows, in, 1 }, y, out, act, res,
+	k->apply(&l, &(struct cw_input){ x, rows, in, 1 }, y, out, act, res,
 	    arena);
 }
 

@@ -204,7 +204,7 @@ check_block(const struct cw_block_weights *was,
 	float *t = cw_arena_floats(arena, (size_t)(ROWS * W));
 	float *want = cw_arena_floats(arena, (size_t)(ROWS * WIDEST));
 	float *got = cw_arena_floats(arena, (size_t)(ROWS * WIDEST));
-	const struct cw_rows rows = { t, ROWS, W, 1 };
+	const struct cw_input rows = { t, ROWS, W, 1 };
 
 	by_hand(&was->q, &was->ln1, SCALE, x, want, 3 * W);
 	by_hand(&was->k, &unshifted, 1, x, want + W, 3 * W);

@@ -190,7 +190,7 @@ fp32_layer(const struct cw_linear *l, int p, int depth, int rows,
 }
 
 static void
-fp32_straight(const struct cw_linear *l, const struct cw_rows *x, float *y,
+fp32_straight(const struct cw_linear *l, const struct cw_input *x, float *y,
     int ldy, enum cw_act act, const float *residual, struct cw_arena *scratch)
 {
 	int rows = x->n, blocks = (rows + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
@@ -215,26 +215,24 @@ fp32_straight(const struct cw_linear *l, const struct cw_rows *x, float *y,
 #include "model/kernels/fp32_strassen.h"
 
 static void
-fp32_apply(const struct cw_linear *l, const struct cw_rows *x, float *y,
+fp32_apply(const struct cw_linear *l, const struct cw_input *x, float *y,
     int ldy, enum cw_act act, const float *residual, struct cw_arena *scratch)
 {
-	const int unit = x->unit;
-	struct cw_rows last = { .ld = unit * x->ld };
-	size_t at;
+	const size_t odd = (size_t)(x->unit - 1);
 
-	if (!strassen_fits(l, unit, act)) {
+	CW_CHECK(x->unit > 0 && x->n % x->unit == 0);
+	if (!strassen_fits(l, x->unit, act)) {
 		fp32_straight(l, x, y, ldy, act, residual, scratch);
 		return;
 	}
-	strassen_apply(l, x, y, (size_t)ldy, act, residual, scratch);
-	if (unit % 2 == 0 || cw_arena_overflowed(scratch))
+	strassen_apply(l, x, y, ldy, act, residual, scratch);
+	if (x->unit % 2 == 0 || cw_arena_overflowed(scratch))
 		return;
 	/* the last row of each unit has no other to go with */
-	last.x = x->x + (size_t)(unit - 1) * (size_t)x->ld;
-	last.n = x->n / unit;
-	at = (size_t)(unit - 1) * (size_t)ldy;
-	fp32_straight(l, &last, y + at, unit * ldy, act, residual == NULL ?
-	    NULL : residual + at, scratch);
+	fp32_straight(l, &(struct cw_input){ x->x + odd * (size_t)x->ld,
+	    x->n / x->unit, x->unit * x->ld, 1 }, y + odd * (size_t)ldy,
+	    x->unit * ldy, act, residual == NULL ? NULL :
+	    residual + odd * (size_t)ldy, scratch);
 }
 
 /* One piece of B, k x cols, into a panel on the stack. */

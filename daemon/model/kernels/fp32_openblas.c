@@ -31,7 +31,7 @@ pack(const float *w, int in, int out, void *dst)
 }
 
 static void
-apply(const struct cw_linear *l, const struct cw_rows *x, float *y, int ldy,
+apply(const struct cw_linear *l, const struct cw_input *x, float *y, int ldy,
     enum cw_act act, const float *residual, struct cw_arena *scratch)
 {
 	size_t mark = cw_arena_mark(scratch);

@@ -26,9 +26,12 @@
  *	c	takes a product straight from registers, in one tile or two
  *
  * A row is rounded together with another of its group, so a group never has
- * rows of two units (struct cw_rows).  Done twice over, 49 products for 64 were
- * hardly faster with eight pictures and slower with one: a sum of four parts of
- * b is more than a second-level cache yields in that time.
+ * rows of two units (struct cw_input), nor two whose sizes are far apart: the
+ * smaller one would lose digits.  Those go straight.
+ *
+ * Done twice over, 49 products for 64 were hardly faster with eight pictures
+ * and slower with one: a sum of four parts of b is more than a second-level
+ * cache yields in that time.
  */
 #ifndef CW_FP32_STRASSEN_H
 #define CW_FP32_STRASSEN_H
@@ -36,18 +39,20 @@
 /* Less than that is not worth the additions. */
 #define STRASSEN_ROWS	24
 #define STRASSEN_DEPTH	256
+/* How far apart rows may be: by four of 24 bits. */
+#define STRASSEN_RANGE	16
 /* So many groups go through the panels together: what is theirs stays near. */
 #define STRASSEN_GROUPS	8
 
 enum strassen_quarter { Q11, Q12, Q21, Q22, QUARTERS };
 /* What is multiplied of a; the last two are packed where a12, a21 were. */
-enum strassen_rows { A11, A22, A11_A22, A21_A22, A11_A12, A12_LESS_A22,
+enum strassen_sum { A11, A22, A11_A22, A21_A22, A11_A12, A12_LESS_A22,
     A21_LESS_A11, STRASSEN_SUMS };
 enum strassen_with { ALONE, PLUS, MINUS };	/* b, or its sum with another */
 enum strassen_how { PUT, ADD, TAKE };		/* into a tile of c */
 
 static const struct strassen_product {
-	enum strassen_rows	 a;
+	enum strassen_sum	 a;
 	enum strassen_quarter	 b, other;
 	enum strassen_with	 with;
 	int			 parts;		/* of c */
@@ -181,7 +186,7 @@ struct strassen_group {
 	float	*c;		/* [QUARTERS][h][N] */
 };
 
-/* x is the group's first row, less what depth was before. */
+/* x: inputs p .. p+2k-1 of the group's first row. */
 static void
 strassen_pack(const struct strassen_group *g, const float *x, size_t ldx,
     int k)
@@ -250,39 +255,63 @@ strassen_multiply(const struct strassen_group *g, int n, int k,
 	}
 }
 
-/* A group's four tiles to where out says, 2N columns. */
+/* A group's four tiles to where out says, 2N columns; all whole. */
 static void
 strassen_finish(const struct strassen_group *g, const struct fp32_out *out)
 {
 	const float *c = g->c;
 
 	for (int q = 0; q < QUARTERS; q++) {
-		const size_t top = (size_t)(q / 2 * g->h);
 		const size_t left = (size_t)(q % 2 * N);
-		const float *residual = out->residual;
-		float *y = out->y + top * out->ldy + left;
+		size_t at = (size_t)(q / 2 * g->h) * out->ldy + left;
 		vf bias[TILE_VECS];
 
-		if (residual != NULL)
-			residual += top * out->ldr + left;
 		for (size_t j = 0; j < TILE_VECS; j++)
 			bias[j] = out->bias == NULL ? vf_all(0) :
 			    vf_load(out->bias + left + j * CW_LANES);
-		for (int i = 0; i < g->h; i++, y += out->ldy) {
-			for (int j = 0; j < TILE_VECS; j++, c += CW_LANES) {
+		for (int i = 0; i < g->h; i++, at += out->ldy)
+			for (size_t j = 0; j < TILE_VECS; j++) {
+				size_t to = at + j * CW_LANES;
 				vf v = activate(out->act, vf_load(c) + bias[j]);
 
-				if (residual != NULL)
-					v += vf_load(residual + j * CW_LANES);
-				vf_store(y + j * CW_LANES, v);
+				if (out->residual != NULL)
+					v += vf_load(out->residual + to);
+				vf_store(out->y + to, v);
+				c += CW_LANES;
 			}
-			if (residual != NULL)
-				residual += out->ldr;
-		}
 	}
 }
 
-/* Is that a product for it?  An odd unit's last row is not. */
+/* The largest magnitude of a row, NaN or infinite if one of it is. */
+static float
+strassen_size(const float *row, int n)
+{
+	vf top = vf_all(0), nan = vf_all(0);
+
+	for (int i = 0; i < n; i += CW_LANES) {
+		vf v = vf_abs(vf_load(row + i));
+
+		top = vf_at_least(top, v);
+		nan += v - v;
+	}
+	return vf_largest(top) + vf_sum(nan);
+}
+
+/* Are rows i and i + h of one order, for each i < h? */
+static bool
+strassen_even(const float *x, size_t ldx, int in, int h)
+{
+	for (int i = 0; i < h; i++) {
+		float a = strassen_size(x + (size_t)i * ldx, in);
+		float b = strassen_size(x + (size_t)(i + h) * ldx, in);
+
+		if (!(a <= STRASSEN_RANGE * b && b <= STRASSEN_RANGE * a))
+			return false;
+	}
+	return true;
+}
+
+/* Does such a product gain by it? */
 static bool
 strassen_fits(const struct cw_linear *l, int unit, enum cw_act act)
 {
@@ -294,7 +323,7 @@ strassen_fits(const struct cw_linear *l, int unit, enum cw_act act)
 /* n groups through inputs p .. p+2k-1 of the matrix. */
 static void
 strassen_layer(const struct cw_linear *l, int p, int k,
-    const struct strassen_group *g, int n, const struct cw_rows *x, float *y,
+    const struct strassen_group *g, int n, const struct cw_input *x, float *y,
     size_t ldy, enum cw_act act, const float *residual, float *keep)
 {
 	const float *panel = (const float *)l->packed + (size_t)p * N;
@@ -304,6 +333,7 @@ strassen_layer(const struct cw_linear *l, int p, int k,
 		strassen_pack(&g[i], x->x + (size_t)g[i].at * ldx + p, ldx, k);
 	for (int o = 0; o < l->out; o += 2 * N, panel += 2 * in * N) {
 		struct fp32_out out = { .ldy = ldy, .ldr = ldy, .act = act,
+		    .alpha = 1, .cols = 2 * N,
 		    .bias = l->b != NULL && p == 0 ? l->b + o : NULL };
 
 		strassen_multiply(g, n, k, panel, in, keep);
@@ -319,17 +349,16 @@ strassen_layer(const struct cw_linear *l, int p, int k,
 
 /* As fp32_straight, of the rows that have another in their unit. */
 static void
-strassen_apply(const struct cw_linear *l, const struct cw_rows *x, float *y,
-    size_t ldy, enum cw_act act, const float *residual,
-    struct cw_arena *scratch)
+strassen_apply(const struct cw_linear *l, const struct cw_input *x, float *y,
+    int ldy, enum cw_act act, const float *residual, struct cw_arena *scratch)
 {
-	const int pairs = x->unit / 2, total = x->n / x->unit;
-	const int groups = (pairs + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
+	const int pairs = x->unit / 2;
+	const int each = (pairs + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
 	const int depth = l->in > 2 * DEPTH ? DEPTH : l->in;
-	const size_t mark = cw_arena_mark(scratch);
+	const size_t mark = cw_arena_mark(scratch), ldx = (size_t)x->ld;
 	struct strassen_group g[STRASSEN_GROUPS];
 	float *keep = cw_arena_floats(scratch, (size_t)(depth / 2 * N));
-	int n = 0;
+	int n = 0, total = x->n / x->unit * each;
 
 	for (int i = 0; i < STRASSEN_GROUPS; i++) {
 		g[i].a = cw_arena_floats(scratch, (size_t)(STRASSEN_SUMS *
@@ -337,17 +366,27 @@ strassen_apply(const struct cw_linear *l, const struct cw_rows *x, float *y,
 		g[i].c = cw_arena_floats(scratch, QUARTERS * CW_TILE_ROWS * N);
 	}
 	if (cw_arena_overflowed(scratch))
-		return;
-	for (int i = 0; i < total * groups; i++) {
-		int j = i % groups, r = pairs * j / groups;
+		total = 0;
+	for (int i = 0; i < total; i++) {
+		int r = pairs * (i % each) / each;
+		int h = pairs * (i % each + 1) / each - r;
+		int at = i / each * x->unit + 2 * r;
+		const float *rows = x->x + (size_t)at * ldx;
+		const size_t to = (size_t)at * (size_t)ldy;
 
-		g[n].at = i / groups * x->unit + 2 * r;
-		g[n].h = pairs * (j + 1) / groups - r;
-		if (++n < STRASSEN_GROUPS && i + 1 < total * groups)
+		if (strassen_even(rows, ldx, l->in, h)) {
+			g[n].at = at;
+			g[n++].h = h;
+		} else {
+			fp32_straight(l, &(struct cw_input){ rows, 2 * h,
+			    x->ld, 1 }, y + to, ldy, act, residual == NULL ?
+			    NULL : residual + to, scratch);
+		}
+		if (n < STRASSEN_GROUPS && i + 1 < total)
 			continue;
-		for (int p = 0; p < l->in; p += depth)
+		for (int p = 0; p < l->in && n > 0; p += depth)
 			strassen_layer(l, p, (p + depth < l->in ? depth :
-			    l->in - p) / 2, g, n, x, y, ldy, act,
+			    l->in - p) / 2, g, n, x, y, (size_t)ldy, act,
 			    p > 0 ? y : residual, keep);
 		n = 0;
 	}

@@ -283,7 +283,7 @@ int8_pack_block(const float *x, size_t ldx, int rows, int in,
 /* eps: of the layer norm before it, or NULL */
 static void
 int8_apply_to(const struct cw_linear *l, const float *eps,
-    const struct cw_rows *x, float *y, int ldy, enum cw_act act,
+    const struct cw_input *x, float *y, int ldy, enum cw_act act,
     const float *residual, struct cw_arena *scratch)
 {
 	int rows = x->n, blocks = (rows + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
@@ -332,7 +332,7 @@ int8_apply_to(const struct cw_linear *l, const float *eps,
 }
 
 static void
-int8_apply(const struct cw_linear *l, const struct cw_rows *x, float *y,
+int8_apply(const struct cw_linear *l, const struct cw_input *x, float *y,
     int ldy, enum cw_act act, const float *residual, struct cw_arena *scratch)
 {
 	int8_apply_to(l, NULL, x, y, ldy, act, residual, scratch);
@@ -340,7 +340,7 @@ int8_apply(const struct cw_linear *l, const struct cw_rows *x, float *y,
 
 static void
 int8_apply_normed(const struct cw_linear *l, float eps,
-    const struct cw_rows *x, float *y, int ldy, enum cw_act act,
+    const struct cw_input *x, float *y, int ldy, enum cw_act act,
     struct cw_arena *scratch)
 {
 	int8_apply_to(l, &eps, x, y, ldy, act, NULL, scratch);

@@ -58,12 +58,12 @@ struct cw_kernel {
 	void		(*pack)(const float *w, int in, int out, void *dst);
 	/* as cw_linear_apply, by l->packed */
 	void		(*apply)(const struct cw_linear *l,
-			    const struct cw_rows *x, float *y, int ldy,
+			    const struct cw_input *x, float *y, int ldy,
 			    enum cw_act act, const float *residual,
 			    struct cw_arena *scratch);
 	/* as cw_linear_apply_normed, or NULL: in two steps */
 	void		(*apply_normed)(const struct cw_linear *l, float eps,
-			    const struct cw_rows *x, float *y, int ldy,
+			    const struct cw_input *x, float *y, int ldy,
 			    enum cw_act act, struct cw_arena *scratch);
 	/* For the matrices that suffer most from this one, or NULL. */
 	const struct cw_kernel *fine;

@@ -68,6 +68,8 @@ vf_load_part(const float *p, int n)
 #else
 	float t[CW_LANES] = { 0 };
 
+	if (n == CW_LANES)
+		return vf_load(p);
 	memcpy(t, p, (size_t)n * sizeof(*p));
 	return vf_load(t);
 #endif

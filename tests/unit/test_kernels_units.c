@@ -1,0 +1,171 @@
+/*
+ * test_kernels_units.c - rows that belong together, which a kernel may multiply
+ * in sums of their own: see fp32_strassen.h.
+ */
+#define MAX	(1 << 19)
+#include "product.h"
+
+static void
+test_units_of_rows_multiply_on_all_remainders(void **state)
+{
+	static const struct { int units, rows; } heights[] = { { 1, 23 },
+	    { 3, 24 }, { 2, 25 }, { 1, 29 }, { 4, 49 }, { 2, 50 }, { 1, 83 },
+	    { 1, 257 } };
+	static const struct { int in, out; } sizes[] = { { 256, 64 },
+	    { 288, 128 }, { 320, 96 }, { 272, 64 }, { 256, 65 }, { 1600, 64 },
+	    { 2432, 64 } };
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++)
+		for (size_t i = 0; i < CW_COUNT(heights) && !k->int8 &&
+		    k->supported(); i++)
+			for (size_t j = 0; j < CW_COUNT(sizes); j++) {
+				int rows = heights[i].units * heights[i].rows;
+
+				/* what fits the buffers */
+				if (rows * (sizes[j].in + 3) > MAX)
+					continue;
+				check_units(k, rows, heights[i].rows,
+				    sizes[j].in, sizes[j].out,
+				    (enum cw_act)((i + j) % 4), j % 2 == 0,
+				    i % 2 == 0);
+			}
+	/* many groups through a depth in chunks, added to what was there */
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++)
+		if (!k->int8 && k->supported())
+			check_units(k, 257, 257, 1600, 64, CW_ACT_NONE, true,
+			    true);
+}
+
+/* Each row's error is as small beside its own results as it is alone. */
+static void
+test_small_rows_lose_nothing_beside_large_ones(void **state)
+{
+	enum { UNIT = 50, IN = 768, OUT = 64 };
+	static const float sizes[] = { 1, 15, 60, 100, 1e4f, 1e8f,
+	    1e30f };
+	const struct cw_input in = { x, UNIT, IN, UNIT };
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++)
+		for (size_t i = 0; i < CW_COUNT(sizes) && !k->int8 &&
+		    k->supported(); i++) {
+			size_t mark = cw_arena_mark(arena);
+			void *p = cw_arena_alloc(arena,
+			    k->packed_bytes(IN, OUT));
+			struct cw_linear l = { IN, OUT, w, NULL, k, p };
+
+			refill(NULL);
+			for (int j = 0; j < IN; j++)
+				x[7 * IN + j] *= sizes[i];
+			k->pack(w, IN, OUT, p);
+			cw_linear_apply(&l, &in, y, OUT, CW_ACT_NONE, NULL,
+			    arena);
+			for (int r = 0; r < UNIT; r++) {
+				double worst = 0, top = 0;
+
+				for (int o = 0; o < OUT; o++) {
+					double sum = 0;
+
+					for (int j = 0; j < IN; j++)
+						sum += (double)x[r * IN + j] *
+						    w[o * IN + j];
+					worst = fmax(worst, fabs(sum -
+					    y[r * OUT + o]));
+					top = fmax(top, fabs(sum));
+				}
+				near(k->name, "share", r, (int)i, worst / top,
+				    0, 2e-5);
+			}
+			cw_arena_release(arena, mark);
+		}
+}
+
+static void
+test_a_unit_without_scratch_keeps_none(void **state)
+{
+	enum { UNIT = 51, IN = 512, OUT = 64 };
+	const struct cw_input in = { x, UNIT, IN, UNIT };
+	const struct cw_kernel *k;
+	struct cw_err err;
+
+	(void)state;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++)
+		for (size_t room = 4096; room < CW_LINEAR_SCRATCH &&
+		    k->supported() && strcmp(k->name, "openblas") != 0;
+		    room *= 2) {
+			size_t mark = cw_arena_mark(arena);
+			void *p = cw_arena_alloc(arena,
+			    k->packed_bytes(IN, OUT));
+			struct cw_linear l = { IN, OUT, w, NULL, k, p };
+			struct cw_arena *small;
+
+			assert_int_equal(cw_arena_open(room, &small, &err),
+			    CW_OK);
+			k->pack(w, IN, OUT, p);
+			cw_linear_apply(&l, &in, y, OUT, CW_ACT_NONE, NULL,
+			    small);
+			assert_int_equal(cw_arena_used(small), 0);
+			if (room == 4096)
+				assert_true(cw_arena_overflowed(small));
+			cw_arena_close(&small);
+			cw_arena_release(arena, mark);
+		}
+}
+
+static void
+test_a_unit_does_not_depend_on_another(void **state)
+{
+	enum { UNIT = 51, UNITS = 3, IN = 320, OUT = 64 };
+	const struct cw_input all = { x, UNITS * UNIT, IN, UNIT };
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++) {
+		size_t mark = cw_arena_mark(arena);
+		void *p = cw_arena_alloc(arena, k->packed_bytes(IN, OUT));
+		struct cw_linear l = { IN, OUT, w, bias, k, p };
+
+		/* a library's sums are its own business */
+		if (!k->supported() || strcmp(k->name, "openblas") == 0)
+			continue;
+		refill(NULL);
+		k->pack(w, IN, OUT, p);
+		cw_linear_apply(&l, &all, y, OUT, CW_ACT_GELU, NULL, arena);
+		for (int u = 0; u < UNITS; u++) {
+			const struct cw_input one = { x + u * UNIT * IN, UNIT,
+			    IN, UNIT };
+
+			cw_linear_apply(&l, &one, res, OUT, CW_ACT_GELU, NULL,
+			    arena);
+			assert_memory_equal(res, y + u * UNIT * OUT,
+			    UNIT * OUT * sizeof(*y));
+		}
+		/* nor does what is no number leave its own */
+		x[UNIT * IN + 7] = NAN;
+		cw_linear_apply(&l, &all, y, OUT, CW_ACT_NONE, NULL, arena);
+		for (int i = 0; i < UNITS * UNIT * OUT; i++)
+			if (i / OUT / UNIT != 1)
+				assert_true(isfinite(y[i]));
+		assert_true(isnan(y[UNIT * OUT]));
+		cw_arena_release(arena, mark);
+	}
+}
+
+#define TEST(name)	cmocka_unit_test_setup(name, refill)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_units_of_rows_multiply_on_all_remainders),
+		TEST(test_small_rows_lose_nothing_beside_large_ones),
+		TEST(test_a_unit_without_scratch_keeps_none),
+		TEST(test_a_unit_does_not_depend_on_another),
+	};
+
+	return cmocka_run_group_tests_name("kernels, units", tests, set_up,
+	    tear_down);
+}
