@@ -99,7 +99,7 @@ static const struct cw_config_key keys[] = {
 	    "none."),
 	KEY("queue.pull_connect", STRINGS, queue.pull_connect, 0, 16, "[]",
 	    "PUSH endpoints of ventilators elsewhere that the daemon connects "
-	    "to."),
+	    "to. A name is looked up at the start, as IPv4 if it is that, too."),
 
 	KEY("verdicts.pub", STRING, verdicts.pub, 0, 255,
 	    "\"tcp://127.0.0.1:5773\"",

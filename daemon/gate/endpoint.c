@@ -56,12 +56,23 @@ cw_endpoint_local(const char *endpoint)
 	return strcmp(host, "lo") == 0;
 }
 
+/* An IPv4 address where there is one. */
+static const struct addrinfo *
+preferred(const struct addrinfo *found)
+{
+	for (const struct addrinfo *a = found; a != NULL; a = a->ai_next)
+		if (a->ai_family == AF_INET)
+			return a;
+	return found;
+}
+
 enum cw_status
 cw_endpoint_numeric(const char *endpoint, struct cw_arena *a,
     const char **out, struct cw_err *err)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	char host[256], addr[NI_MAXHOST];
+	const struct addrinfo *one;
 	struct addrinfo *found;
 	const char *port;
 	int e;
@@ -71,9 +82,10 @@ cw_endpoint_numeric(const char *endpoint, struct cw_arena *a,
 		return CW_OK;
 	e = getaddrinfo(host, NULL, &hints, &found);
 	if (e == 0) {
-		e = getnameinfo(found->ai_addr, found->ai_addrlen, addr,
+		one = preferred(found);
+		e = getnameinfo(one->ai_addr, one->ai_addrlen, addr,
 		    sizeof(addr), NULL, 0, NI_NUMERICHOST);
-		*out = cw_arena_printf(a, found->ai_family == AF_INET6 ?
+		*out = cw_arena_printf(a, one->ai_family == AF_INET6 ?
 		    "tcp://[%s]:%s" : "tcp://%s:%s", addr, port);
 		freeaddrinfo(found);
 	}

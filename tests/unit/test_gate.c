@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -481,6 +482,12 @@ test_names_become_addresses_before_the_sandbox(void **state)
 		assert_int_equal(cw_endpoint_numeric(cases[i].endpoint, arena,
 		    &out, &err), CW_OK);
 		assert_string_equal(out, cases[i].want);
+	}
+	/* where it is ::1 as well, and that comes first */
+	if (gethostbyname2("localhost", AF_INET) != NULL) {
+		assert_int_equal(cw_endpoint_numeric("tcp://localhost:1",
+		    arena, &out, &err), CW_OK);
+		assert_string_equal(out, "tcp://127.0.0.1:1");
 	}
 	assert_int_equal(cw_endpoint_numeric("tcp://no such host:1", arena,
 	    &out, &err), CW_E_CONFIG);
