@@ -45,9 +45,8 @@ struct cw_input {
 /*
  * y[r][o] = act(sum_i x[r][i] w[o][i] + b[o]) + (residual ? residual[r][o] : 0)
  *
- *	y	[x->n] rows of `out`, ldy floats apart
+ *	y	[x->n] rows of `out`, ldy floats apart, not over x
  *	residual	rows ldy floats apart, too; may equal y
- *	y	does not overlap x
  *	scratch	for packed activations; released before return.  When it
  *		overflows, y is not all written: ask cw_arena_overflowed
  */
