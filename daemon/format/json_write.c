@@ -1,151 +1,12 @@
 /*
  * json_write.c - see json_write.h.
- *
- * A float is m * 2^e with m of 24 bits.  Its first seven digits are the whole
- * number next to m * 2^e * 10^p for the p that makes it one of seven digits,
- * and m * 5^p is exact in 128 bits for every float there is: for the smallest
- * p is 51, and 5^51 has 119 bits where m has 1.
  */
 #include "format/json_write.h"
 
-#include <math.h>
 #include <string.h>
 
+#include "format/float_text.h"
 #include "format/utf8.h"
-
-#define DIGITS	7		/* a float has no more to say */
-#define SEVEN	10000000u	/* the first number of more digits */
-
-__extension__ typedef unsigned __int128 wide;
-
-/* 5^0 ... 5^27; a higher power is the product of two. */
-#define FIVES	28
-static const uint64_t fives[FIVES] = {
-	1u, 5u, 25u, 125u, 625u, 3125u, 15625u, 78125u, 390625u, 1953125u,
-	9765625u, 48828125u, 244140625u, 1220703125u, 6103515625u,
-	30517578125u, 152587890625u, 762939453125u, 3814697265625u,
-	19073486328125u, 95367431640625u, 476837158203125u,
-	2384185791015625u, 11920928955078125u, 59604644775390625u,
-	298023223876953125u, 1490116119384765625u, 7450580596923828125u,
-};
-
-static wide
-times_five(uint64_t m, int power)
-{
-	const int low = power < FIVES ? power : FIVES - 1;
-
-	return (wide)m * fives[low] * fives[power - low];
-}
-
-/* q, or q + 1 where the rest of it says so: ties go to the even one. */
-static uint32_t
-rounded(wide q, wide rest, wide whole)
-{
-	const wide twice = 2 * rest;
-	const bool up = twice > whole || (twice == whole && (q & 1) != 0);
-
-	return (uint32_t)q + up;
-}
-
-/* m * 2^e * 10^(6 - k) as a whole number. */
-static uint32_t
-digits_at(uint32_t m, int e, int k)
-{
-	const int p = DIGITS - 1 - k, shift = e + p;
-	wide v, one;
-
-	if (p < 0) {
-		one = times_five(1, -p) << -p;
-		v = (wide)m << e;
-		return rounded(v / one, v % one, one);
-	}
-	v = times_five(m, p);
-	if (shift >= 0)
-		return (uint32_t)(v << shift);
-	one = (wide)1 << -shift;
-	return rounded(v >> -shift, v & (one - 1), one);
-}
-
-/* The seven digits of v > 0; v is d.dddddd * 10^*k. */
-static uint32_t
-seven_digits(float v, int *k)
-{
-	uint32_t bits, m, digits;
-	int e;
-
-	memcpy(&bits, &v, sizeof(bits));
-	m = bits & 0x7fffffu;
-	e = (int)(bits >> 23 & 0xff);
-	if (e == 0)
-		e = 1;
-	else
-		m |= 0x800000u;
-	e -= 150;
-	/* floor(log10 of the highest bit): right, or one too low. */
-	*k = ((e + 31 - __builtin_clz(m)) * 1233) >> 12;
-	while ((digits = digits_at(m, e, *k)) >= SEVEN)
-		++*k;
-	return digits;
-}
-
-/* n characters of d.ddd at p, with the point after the first `whole`. */
-static char *
-put_digits(char *p, const char *d, int n, int whole)
-{
-	for (int i = 0; i < n || i <= whole; i++) {
-		if (i == whole)
-			*p++ = '.';
-		*p++ = i < n ? d[i] : '0';
-	}
-	return p;
-}
-
-static char *
-put_exponent(char *p, const char *d, int n, int k)
-{
-	*p++ = d[0];
-	if (n > 1) {
-		*p++ = '.';
-		memcpy(p, d + 1, (size_t)n - 1);
-		p += n - 1;
-	}
-	*p++ = 'e';
-	if (k < 0)
-		*p++ = '-';
-	k = k < 0 ? -k : k;
-	if (k >= 10)
-		*p++ = (char)('0' + k / 10);
-	*p++ = (char)('0' + k % 10);
-	return p;
-}
-
-static char *
-put_float(char *p, float v)
-{
-	char d[DIGITS];
-	uint32_t digits;
-	int k, n = DIGITS;
-
-	if (signbit(v))
-		*p++ = '-';
-	if (v == 0) {
-		memcpy(p, "0.0", 3);
-		return p + 3;
-	}
-	digits = seven_digits(fabsf(v), &k);
-	for (int i = DIGITS; i-- > 0; digits /= 10)
-		d[i] = (char)('0' + digits % 10);
-	while (n > 1 && d[n - 1] == '0')
-		n--;
-	if (k < -4 || k >= DIGITS)
-		return put_exponent(p, d, n, k);
-	if (k >= 0)
-		return put_digits(p, d, n, k + 1);
-	memcpy(p, "0.000", 5);
-	p += 1 - k;
-	memcpy(p, d, (size_t)n);
-	return p + n;
-}
 
 /* A comma, unless this is the first of its list or a key's value. */
 static void
@@ -303,16 +164,10 @@ cw_json_put_thousandths(struct cw_pack *w, int64_t v)
 void
 cw_json_put_float(struct cw_pack *w, float v)
 {
-	char *p, *start;
+	char *p;
 
-	if (!isfinite(v)) {
-		cw_json_put_raw(w, "null", 4);
-		return;
-	}
 	separate(w);
-	start = (char *)cw_pack_reserve(w, CW_JSON_FLOAT_MAX);
-	if (start == NULL)
-		return;
-	p = put_float(start, v);
-	w->len += (size_t)(p - start);
+	p = (char *)cw_pack_reserve(w, CW_FLOAT_TEXT_MAX);
+	if (p != NULL)
+		w->len += (size_t)(cw_float_text(p, v) - p);
 }

@@ -37,12 +37,7 @@ void cw_json_put_bool(struct cw_pack *w, bool v);
 /* v / 1000 with all its digits: 12 is 0.012, 2000 is 2.0. */
 void cw_json_put_thousandths(struct cw_pack *w, int64_t v);
 
-/*
- * Seven significant digits, rounded as printf's %.7g rounds, and a form that
- * is a real number in every reader: 0.5, 1.0, 1.5e-5, 1e30.  null for what is
- * no number; a checked result holds none.
- */
+/* As cw_float_text has it: 0.5, 1.0, 1.5e-5; null for what is no number. */
 void cw_json_put_float(struct cw_pack *w, float v);
-#define CW_JSON_FLOAT_MAX	16u	/* bytes of it at most */
 
 #endif /* CW_JSON_WRITE_H */

@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "format/json_write.h"
 #include "format/pack.h"
+#include "format/verdict_scores.h"
 
 #define PROMPT_BYTES	160u	/* that most prompts take in it */
 
@@ -202,78 +203,6 @@ put_flags(struct cw_pack *w, const struct cw_policy_set *set,
 		cw_json_put_close(w, ']');
 }
 
-/* {"policy":...,"category":...,"prompt": as every prompt of them begins. */
-static const uint8_t *
-make_head(struct cw_arena *a, const char *policy, const char *category,
-    size_t *len)
-{
-	struct cw_pack w;
-
-	cw_pack_init(&w, a, 0);
-	cw_json_put_open(&w, '{');
-	cw_json_put_text(&w, "policy", policy);
-	cw_json_put_text(&w, "category", category);
-	cw_json_put_key(&w, "prompt");
-	*len = w.len;
-	return cw_pack_ok(&w) ? w.p : NULL;
-}
-
-/* There may be thousands: what their objects share is written once. */
-static void
-put_category_scores(struct cw_pack *w, const struct cw_policy *p,
-    const struct cw_category *c, const struct cw_result *res, bool applied)
-{
-	size_t n;
-	const uint8_t *head = make_head(w->arena, p->id, c->id, &n);
-
-	w->bad |= head == NULL;
-	for (size_t k = 0; k < c->nprompts && !w->bad; k++) {
-		cw_json_put_raw(w, (const char *)head, n);
-		cw_json_put_string(w, c->prompts[k].text);
-		put_real(w, "cosine", res->cosines[c->bank + k]);
-		put_real(w, "score", res->scores[c->bank + k]);
-		put_bool(w, "applied", applied);
-		cw_json_put_close(w, '}');
-	}
-}
-
-static void
-put_neutral(struct cw_pack *w, const struct cw_policy *p,
-    const struct cw_result *res)
-{
-	size_t n;
-	const uint8_t *head = make_head(w->arena, p->id, "", &n);
-
-	w->bad |= head == NULL;
-	for (size_t k = 0; k < p->nneutral && !w->bad; k++) {
-		cw_json_put_raw(w, (const char *)head, n);
-		cw_json_put_string(w, p->neutral[k].text);
-		put_real(w, "cosine", res->cosines[p->neutral_bank + k]);
-		cw_json_put_close(w, '}');
-	}
-}
-
-static void
-put_scores(struct cw_pack *w, const struct cw_policy_set *set,
-    const struct cw_result *res)
-{
-	const struct cw_cat_result *r = res->cats;
-
-	begin(w, "scores", '[');
-	for (size_t i = 0; i < set->npolicies; i++) {
-		const struct cw_policy *p = &set->policies[i];
-
-		for (size_t j = 0; j < p->ncategories; j++, r++)
-			put_category_scores(w, p, &p->categories[j], res,
-			    r->source != CW_FROM_NONE);
-	}
-	cw_json_put_close(w, ']');
-	begin(w, "neutral", '[');
-	for (size_t i = 0; i < set->npolicies; i++)
-		put_neutral(w, &set->policies[i], res);
-	cw_json_put_close(w, ']');
-}
-
 static void
 put_views(struct cw_pack *w, const struct cw_result *res)
 {
@@ -454,7 +383,7 @@ put_scored(struct cw_pack *w, const struct cw_policy_set *set,
 {
 	put_flags(w, set, res, false);
 	put_flags(w, set, res, true);
-	put_scores(w, set, res);
+	cw_verdict_put_scores(w, set, res);
 	put_views(w, res);
 	if (res->nmaps > 0) {
 		begin(w, "maps", '[');

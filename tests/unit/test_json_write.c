@@ -16,6 +16,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "format/float_text.h"
 #include "format/json_write.h"
 
 static struct cw_arena *arena;
@@ -81,7 +82,7 @@ check_float(float v)
 	printed(v, want);
 	w.len = 0;
 	cw_json_put_float(&w, v);
-	assert_true(w.len < CW_JSON_FLOAT_MAX);
+	assert_true(w.len < CW_FLOAT_TEXT_MAX);
 	if (w.len != strlen(want) || memcmp(w.p, want, w.len) != 0)
 		fail_msg("%a is \"%.*s\", want \"%s\"", (double)v, (int)w.len,
 		    (const char *)w.p, want);
