@@ -18,6 +18,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* LeakSanitizer's, where there is one. */
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+
 static struct cw_spool *sp;
 static struct cw_arena *arena;
 
@@ -30,7 +34,6 @@ must(enum cw_status st, const struct cw_err *err)
 	}
 }
 
-/* An arena is no place where LeakSanitizer looks for pointers: so at the end. */
 static void
 tear_down(void)
 {
@@ -44,11 +47,16 @@ set_up(void)
 	struct cw_err err;
 
 	(void)scratch();
+	/* An arena is no place where it looks for pointers. */
+	if (__lsan_disable != NULL)
+		__lsan_disable();
 	must(cw_arena_open(4 << 20, &boot, &err), &err);
 	must(cw_arena_open(4 << 20, &arena, &err), &err);
 	must(cw_spool_open(scratch_path, boot, &sp, &err), &err);
 	atexit(tear_down);
 	must(cw_spool_write(sp, &err), &err);	/* one turn, never committed */
+	if (__lsan_enable != NULL)
+		__lsan_enable();
 }
 
 static bool
