@@ -164,7 +164,7 @@ CW_MUST_USE enum cw_status cw_model_encode_images(const struct cw_model *m,
     struct cw_arena *scratch, float *embed, float *norm,
     struct cw_trace *traces, struct cw_arena *keep, struct cw_err *err);
 
-/* Scratch bytes that cw_model_encode_images needs for B images. */
+/* Scratch bytes that cw_model_encode_images needs for up to B images. */
 size_t cw_model_scratch_bytes(const struct cw_model *m, int B);
 
 /*

@@ -307,6 +307,22 @@ test_a_small_scratch_is_an_error_and_not_a_crash(void **state)
 	bench_close(&b);
 }
 
+/* A batch may go through in other parts than a larger one. */
+static void
+test_scratch_for_a_batch_does_for_every_smaller_one(void **state)
+{
+	size_t bytes = 0;
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "tests/golden/vit");
+	for (int n = 1; n <= 64; n++) {
+		assert_true(cw_model_scratch_bytes(b.m, n) >= bytes);
+		bytes = cw_model_scratch_bytes(b.m, n);
+	}
+	bench_close(&b);
+}
+
 /* A copy of tests/golden/vit whose config.json is `config`. */
 static void
 make_dir(char *dir, const char *config)
@@ -548,6 +564,8 @@ main(void)
 		    test_a_pixel_that_is_no_number_gives_no_embedding),
 		cmocka_unit_test(
 		    test_a_small_scratch_is_an_error_and_not_a_crash),
+		cmocka_unit_test(
+		    test_scratch_for_a_batch_does_for_every_smaller_one),
 		cmocka_unit_test(
 		    test_a_wrong_configuration_is_refused_in_words),
 		cmocka_unit_test(

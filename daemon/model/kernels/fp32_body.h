@@ -218,21 +218,11 @@ static void
 fp32_apply(const struct cw_linear *l, const struct cw_input *x, float *y,
     int ldy, enum cw_act act, const float *residual, struct cw_arena *scratch)
 {
-	const size_t odd = (size_t)(x->unit - 1);
-
 	CW_CHECK(x->unit > 0 && x->n % x->unit == 0);
-	if (!strassen_fits(l, x->unit, act)) {
+	if (strassen_fits(l, x->unit, act))
+		strassen_apply(l, x, y, ldy, act, residual, scratch);
+	else
 		fp32_straight(l, x, y, ldy, act, residual, scratch);
-		return;
-	}
-	strassen_apply(l, x, y, ldy, act, residual, scratch);
-	if (x->unit % 2 == 0 || cw_arena_overflowed(scratch))
-		return;
-	/* the last row of each unit has no other to go with */
-	fp32_straight(l, &(struct cw_input){ x->x + odd * (size_t)x->ld,
-	    x->n / x->unit, x->unit * x->ld, 1 }, y + odd * (size_t)ldy,
-	    x->unit * ldy, act, residual == NULL ? NULL :
-	    residual + odd * (size_t)ldy, scratch);
 }
 
 /* One piece of B, k x cols, into a panel on the stack. */

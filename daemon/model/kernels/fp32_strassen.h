@@ -179,12 +179,27 @@ static void (*const strassen_tiles[][3])(const struct strassen_tile *) = {
 
 /* ---- all seven ---- */
 
-/* 2h rows from row `at` on, and what belongs to them. */
+/*
+ * 2h rows from row `at` on, and what belongs to them.  Where their number is
+ * odd the last of the upper h goes with itself, and its product is not used.
+ */
 struct strassen_group {
-	int	 at, h;
+	int	 at, h, odd;
 	float	*a;		/* [STRASSEN_SUMS][k][h] */
 	float	*c;		/* [QUARTERS][h][N] */
 };
+
+/* The lower half of a group, x as its upper half begins. */
+static void
+strassen_pack_below(const struct strassen_group *g, const float *x, size_t ldx,
+    int k, float *to)
+{
+	const size_t h = (size_t)g->h, last = h - 1;
+
+	cw_transpose(x + h * ldx, ldx, g->h - g->odd, k, to, h);
+	if (g->odd)
+		cw_transpose(x + last * ldx, ldx, 1, k, to + last, h);
+}
 
 /* x: inputs p .. p+2k-1 of the group's first row. */
 static void
@@ -198,8 +213,8 @@ strassen_pack(const struct strassen_group *g, const float *x, size_t ldx,
 		to[i] = g->a + i * n;
 	cw_transpose(x, ldx, g->h, k, to[A11], h);
 	cw_transpose(x + k, ldx, g->h, k, to[A12_LESS_A22], h);
-	cw_transpose(x + h * ldx, ldx, g->h, k, to[A21_LESS_A11], h);
-	cw_transpose(x + h * ldx + k, ldx, g->h, k, to[A22], h);
+	strassen_pack_below(g, x, ldx, k, to[A21_LESS_A11]);
+	strassen_pack_below(g, x + k, ldx, k, to[A22]);
 	for (size_t i = 0; i < n; i += CW_LANES) {
 		vf a11 = vf_load(to[A11] + i);
 		vf a12 = vf_load(to[A12_LESS_A22] + i);
@@ -255,30 +270,50 @@ strassen_multiply(const struct strassen_group *g, int n, int k,
 	}
 }
 
+/* One tile of c to h rows of y; act is a constant */
+CW_INLINE void
+strassen_put(const enum cw_act act, const struct fp32_out *out, size_t at,
+    size_t left, int h, const float *c)
+{
+	const float *residual = out->residual;
+	vf bias[TILE_VECS];
+
+	for (size_t j = 0; j < TILE_VECS; j++)
+		bias[j] = out->bias == NULL ? vf_all(0) :
+		    vf_load(out->bias + left + j * CW_LANES);
+	at += left;
+	for (int i = 0; i < h; i++, at += out->ldy)
+		for (size_t j = 0; j < TILE_VECS; j++, c += CW_LANES) {
+			const size_t to = at + j * CW_LANES;
+			vf v = activate(act, vf_load(c) + bias[j]);
+
+			if (residual != NULL)
+				v += vf_load(residual + to);
+			vf_store(out->y + to, v);
+		}
+}
+
 /* A group's four tiles to where out says, 2N columns; all whole. */
 static void
 strassen_finish(const struct strassen_group *g, const struct fp32_out *out)
 {
-	const float *c = g->c;
-
 	for (int q = 0; q < QUARTERS; q++) {
-		const size_t left = (size_t)(q % 2 * N);
-		size_t at = (size_t)(q / 2 * g->h) * out->ldy + left;
-		vf bias[TILE_VECS];
+		const bool below = q >= Q21;
+		const int h = below ? g->h - g->odd : g->h;
+		const size_t at = below ? (size_t)g->h * out->ldy : 0;
+		const size_t left = q == Q12 || q == Q22 ? N : 0;
+		const float *c = g->c + (size_t)(q * g->h) * N;
 
-		for (size_t j = 0; j < TILE_VECS; j++)
-			bias[j] = out->bias == NULL ? vf_all(0) :
-			    vf_load(out->bias + left + j * CW_LANES);
-		for (int i = 0; i < g->h; i++, at += out->ldy)
-			for (size_t j = 0; j < TILE_VECS; j++) {
-				size_t to = at + j * CW_LANES;
-				vf v = activate(out->act, vf_load(c) + bias[j]);
-
-				if (out->residual != NULL)
-					v += vf_load(out->residual + to);
-				vf_store(out->y + to, v);
-				c += CW_LANES;
-			}
+		switch (out->act) {
+#define STRASSEN_PUT(act)						\
+		case act:						\
+			strassen_put(act, out, at, left, h, c);		\
+			break;
+		STRASSEN_PUT(CW_ACT_NONE)
+		STRASSEN_PUT(CW_ACT_QUICK_GELU)
+		STRASSEN_PUT(CW_ACT_GELU)
+		STRASSEN_PUT(CW_ACT_RELU)
+		}
 	}
 }
 
@@ -297,13 +332,15 @@ strassen_size(const float *row, int n)
 	return vf_largest(top) + vf_sum(nan);
 }
 
-/* Are rows i and i + h of one order, for each i < h? */
+/* Is every row of the group of one order with that it goes with? */
 static bool
-strassen_even(const float *x, size_t ldx, int in, int h)
+strassen_even(const struct strassen_group *g, const float *x, size_t ldx,
+    int in)
 {
-	for (int i = 0; i < h; i++) {
+	for (int i = 0; i < g->h; i++) {
+		const int other = i < g->h - g->odd ? i + g->h : i;
 		float a = strassen_size(x + (size_t)i * ldx, in);
-		float b = strassen_size(x + (size_t)(i + h) * ldx, in);
+		float b = strassen_size(x + (size_t)other * ldx, in);
 
 		if (!(a <= STRASSEN_RANGE * b && b <= STRASSEN_RANGE * a))
 			return false;
@@ -347,12 +384,12 @@ strassen_layer(const struct cw_linear *l, int p, int k,
 	}
 }
 
-/* As fp32_straight, of the rows that have another in their unit. */
+/* As fp32_straight. */
 static void
 strassen_apply(const struct cw_linear *l, const struct cw_input *x, float *y,
     int ldy, enum cw_act act, const float *residual, struct cw_arena *scratch)
 {
-	const int pairs = x->unit / 2;
+	const int pairs = (x->unit + 1) / 2;
 	const int each = (pairs + CW_TILE_ROWS - 1) / CW_TILE_ROWS;
 	const int depth = l->in > 2 * DEPTH ? DEPTH : l->in;
 	const size_t mark = cw_arena_mark(scratch), ldx = (size_t)x->ld;
@@ -368,20 +405,21 @@ strassen_apply(const struct cw_linear *l, const struct cw_input *x, float *y,
 	if (cw_arena_overflowed(scratch))
 		total = 0;
 	for (int i = 0; i < total; i++) {
-		int r = pairs * (i % each) / each;
-		int h = pairs * (i % each + 1) / each - r;
-		int at = i / each * x->unit + 2 * r;
-		const float *rows = x->x + (size_t)at * ldx;
-		const size_t to = (size_t)at * (size_t)ldy;
+		const int r = pairs * (i % each) / each;
+		const int above = i / each * x->unit;
+		const float *rows = x->x + (size_t)(above + 2 * r) * ldx;
+		const size_t to = (size_t)(above + 2 * r) * (size_t)ldy;
 
-		if (strassen_even(rows, ldx, l->in, h)) {
-			g[n].at = at;
-			g[n++].h = h;
-		} else {
-			fp32_straight(l, &(struct cw_input){ rows, 2 * h,
-			    x->ld, 1 }, y + to, ldy, act, residual == NULL ?
-			    NULL : residual + to, scratch);
-		}
+		g[n].at = above + 2 * r;
+		g[n].h = pairs * (i % each + 1) / each - r;
+		g[n].odd = 2 * (r + g[n].h) > x->unit;
+		if (strassen_even(&g[n], rows, ldx, l->in))
+			n++;
+		else
+			fp32_straight(l, &(struct cw_input){ rows,
+			    2 * g[n].h - g[n].odd, x->ld, 1 }, y + to, ldy,
+			    act, residual == NULL ? NULL : residual + to,
+			    scratch);
 		if (n < STRASSEN_GROUPS && i + 1 < total)
 			continue;
 		for (int p = 0; p < l->in && n > 0; p += depth)

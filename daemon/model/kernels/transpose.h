@@ -37,27 +37,26 @@ transpose4(const float *from, size_t ld, float *to, size_t stride)
 	*(f4 *)(to + 3 * stride) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 
-/* to [k][stride] = from [rows][k]; the first `rows` of each line are written */
+/*
+ * to [k][stride] = from [rows][k]; the first `rows` of each line are written.
+ * Of four rows or more, the last four are taken together, some of them again.
+ */
 static inline void
 cw_transpose(const float *from, size_t ld, int rows, int k, float *to,
     size_t stride)
 {
-	int i = 0;
+	const int whole = rows >= 4 ? k / 4 * 4 : 0;
 
-	for (; i + 4 <= rows; i += 4, from += 4 * ld) {
-		int p = 0;
+	for (int i = 0; i < rows && whole > 0; i += 4) {
+		const size_t r = (size_t)(i + 4 <= rows ? i : rows - 4);
 
-		for (; p + 4 <= k; p += 4)
-			transpose4(from + p, ld, to + (size_t)p * stride + i,
+		for (size_t p = 0; p < (size_t)whole; p += 4)
+			transpose4(from + r * ld + p, ld, to + p * stride + r,
 			    stride);
-		for (; p < k; p++)
-			for (int j = 0; j < 4; j++)
-				to[(size_t)p * stride + i + j] =
-				    from[(size_t)j * ld + p];
 	}
-	for (; i < rows; i++, from += ld)
-		for (int p = 0; p < k; p++)
-			to[(size_t)p * stride + i] = from[p];
+	for (int i = 0; i < rows; i++, from += ld)
+		for (int p = whole; p < k; p++)
+			to[(size_t)p * stride + (size_t)i] = from[p];
 }
 
 #endif /* CW_TRANSPOSE_H */
