@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "model/heads.h"
+#include "model/read.h"
 #include "model/rows.h"
 
 /*
@@ -45,6 +46,15 @@ wide_floats(const struct cw_encoder_weights *e, int wide)
 	return w < (size_t)wide ? (size_t)wide : w;
 }
 
+/* Floats of r->att: rows of one head, or one row of every head. */
+static size_t
+att_floats(const struct cw_encoder_weights *e, int longest)
+{
+	const size_t T = (size_t)longest, H = (size_t)e->H;
+
+	return T * (T > H ? T : H);
+}
+
 size_t
 cw_run_bytes(const struct cw_encoder_weights *e, int rows, int longest,
     int wide)
@@ -53,7 +63,8 @@ cw_run_bytes(const struct cw_encoder_weights *e, int rows, int longest,
 
 	/* As much again as wide, and x, for packed activations. */
 	return sizeof(float) * (n * (3 * W + 2 * wide_floats(e, wide)) +
-	    T * T + T * 2 * W) + CW_LINEAR_SCRATCH + (1u << 20);
+	    att_floats(e, longest) + T * 2 * W) + cw_read_bytes(e) +
+	    CW_LINEAR_SCRATCH + (1u << 20);
 }
 
 enum cw_status
@@ -65,58 +76,15 @@ cw_run_make(struct cw_run *r, const struct cw_encoder_weights *e, int wide)
 	r->x = cw_arena_floats(r->scratch, rows * W);
 	r->norm = cw_arena_floats(r->scratch, rows * W);
 	r->wide = cw_arena_floats(r->scratch, rows * wide_floats(e, wide));
-	r->att = cw_arena_floats(r->scratch, T * T);
+	r->att = cw_arena_floats(r->scratch, att_floats(e, r->longest));
 	r->kv = cw_arena_floats(r->scratch, T * 2 * W);
 	return cw_arena_overflowed(r->scratch) ? CW_E_LIMIT : CW_OK;
 }
 
-enum cw_status
-cw_trace_make(struct cw_trace *t, const struct cw_encoder_weights *e, int T,
-    int read, int keep_layers, bool rollout, struct cw_arena *keep)
-{
-	const int Lk = keep_layers <= 0 || keep_layers > e->L ? e->L :
-	    keep_layers;
-	const size_t n = (size_t)Lk, tokens = (size_t)T, W = (size_t)e->W;
-
-	*t = (struct cw_trace){ .Lk = Lk, .T = T, .W = e->W, .H = e->H,
-	    .read = read };
-	t->v = cw_arena_floats(keep, n * tokens * W);
-	t->att = cw_arena_floats(keep, n * (size_t)e->H * tokens);
-	t->mlp = cw_arena_floats(keep, n * W);
-	t->rest = cw_arena_floats(keep, W);
-	t->z = cw_arena_floats(keep, W);
-	if (rollout)
-		t->mean_att = cw_arena_zalloc(keep,
-		    (size_t)e->L * tokens * tokens, sizeof(float));
-	return cw_arena_overflowed(keep) ? CW_E_LIMIT : CW_OK;
-}
-
-/* Keep the values of layer k of a sequence, v is [T] rows ld apart. */
-static void
-keep_values(struct cw_trace *t, int k, const float *v, size_t ld)
-{
-	const size_t W = (size_t)t->W;
-
-	for (int j = 0; j < t->T; j++)
-		memcpy(t->v + ((size_t)k * (size_t)t->T + (size_t)j) * W,
-		    v + (size_t)j * ld, W * sizeof(float));
-}
-
-/* Add a head's probabilities, rows first .. first+n-1, to the head mean. */
-static void
-add_mean(struct cw_trace *t, int l, int first, int n, const float *p)
-{
-	const size_t T = (size_t)t->T;
-	float *m = t->mean_att + ((size_t)l * T + (size_t)first) * T;
-
-	for (size_t i = 0; i < (size_t)n * T; i++)
-		m[i] += p[i] / (float)t->H;
-}
-
-/* Where q, k and v of the rows from `first` on lie; k before v. */
+/* Where q, k and v of the rows from `first` on lie, one beside the other. */
 struct qkv {
 	const float	*q, *kv;
-	int		 ldq, ld, first;
+	int		 ld, first;
 };
 
 /* k and v of a sequence's tokens: where they lie, or gathered. */
@@ -139,25 +107,29 @@ keys_of(const struct cw_seq *s, const struct cw_run *r, size_t W,
 }
 
 /*
- * softmax(scale q k') v of every head, of n tokens of sequence s from token
- * `first` on; q is the first one's row, mix [n][W] where they go.
+ * softmax(scale q k') v of every head, of sequence s's own tokens; mix: where
+ * those of the rows from at->first on go.
  */
 static void
-attend(const struct cw_encoder_weights *e, int l, int s, int first, int n,
-    const struct cw_run *r, const struct qkv *at, const float *q, float *mix)
+attend(const struct cw_encoder_weights *e, int l, int s,
+    const struct cw_run *r, const struct qkv *at, float *mix)
 {
-	const int W = e->W, T = r->seq[s].n, D = W / e->H;
+	const struct cw_seq *seq = &r->seq[s];
+	const int W = e->W, T = seq->n, D = W / e->H;
+	const int first = seq->nshared, n = T - first;
 	const int k = l - e->L;			/* counted from the end */
+	const size_t row = (size_t)(seq->at - at->first);
 	struct cw_trace *t = r->traces != NULL ? &r->traces[s] : NULL;
 	struct cw_head head = { .n = n, .T = T, .D = D,
 	    .causal_from = r->causal ? first : -1, .scale = e->scale,
-	    .ldq = at->ldq, .p = r->att, .ldm = W,
+	    .ldq = at->ld, .p = r->att, .ldm = W,
 	    .keep = t != NULL || r->tap != NULL };
-	const float *kv;
+	const float *q = at->q + row * (size_t)at->ld, *kv;
 
-	kv = keys_of(&r->seq[s], r, (size_t)W, at, &head.ld);
+	mix += row * (size_t)W;
+	kv = keys_of(seq, r, (size_t)W, at, &head.ld);
 	if (t != NULL && t->Lk + k >= 0)
-		keep_values(t, t->Lk + k, kv + W, (size_t)head.ld);
+		cw_trace_values(t, t->Lk + k, kv + W, (size_t)head.ld);
 	for (int h = 0; h < e->H; h++) {
 		head.q = q + h * D;
 		head.k = kv + h * D;
@@ -167,20 +139,14 @@ attend(const struct cw_encoder_weights *e, int l, int s, int first, int n,
 		if (t != NULL && t->Lk + k >= 0)
 			memcpy(t->att + ((size_t)(t->Lk + k) * (size_t)e->H +
 			    (size_t)h) * (size_t)T, r->att +
-			    (size_t)(r->seq[s].read - first) * (size_t)T,
+			    (size_t)(seq->read - first) * (size_t)T,
 			    (size_t)T * sizeof(float));
 		if (t != NULL && t->mean_att != NULL)
-			add_mean(t, l, first, n, r->att);
+			cw_trace_mean(t, l, first, n, r->att);
 		if (s == 0)
 			cw_tap_call(r->tap, "attention", l * e->H + h,
 			    r->att, n, T);
 	}
-}
-
-static int
-read_row(const struct cw_seq *s)
-{
-	return s->at + s->read - s->nshared;
 }
 
 /* Put aside x of the read row, or what was added to it since: the MLP's. */
@@ -190,7 +156,7 @@ keep_mlp(const struct cw_run *r, int W, int l, int L, bool before)
 	for (int s = 0; s < r->nseq && r->traces != NULL; s++) {
 		struct cw_trace *t = &r->traces[s];
 		const int k = t->Lk + l - L, row = l == L - 1 ? s :
-		    read_row(&r->seq[s]);
+		    cw_read_row(&r->seq[s]);
 		const float *x = r->x + (size_t)row * (size_t)W;
 		float *m;
 
@@ -209,17 +175,8 @@ keep_rest(const struct cw_run *r, int W, int k)
 	for (int s = 0; s < r->nseq && r->traces != NULL; s++)
 		if (r->traces[s].Lk + k == 0)
 			memcpy(r->traces[s].rest, r->x +
-			    (size_t)read_row(&r->seq[s]) * (size_t)W,
+			    (size_t)cw_read_row(&r->seq[s]) * (size_t)W,
 			    (size_t)W * sizeof(float));
-}
-
-/* The rows that leave the tower to the front: [nseq][W]. */
-static void
-gather_read(const struct cw_run *r, float *rows, size_t W)
-{
-	for (int s = 0; s < r->nseq; s++)
-		memmove(rows + (size_t)s * W, rows +
-		    (size_t)read_row(&r->seq[s]) * W, W * sizeof(float));
 }
 
 /* Rows of a part, see PART_BYTES. */
@@ -274,7 +231,7 @@ attention_part(const struct cw_encoder_weights *e, int l,
 	const struct cw_block_weights *b = &e->block[l];
 	const int W = e->W, first = r->seq[from].at;
 	const int n = (to < r->nseq ? r->seq[to].at : r->rows) - first;
-	const struct qkv at = { r->wide, r->wide + W, 3 * W, 3 * W, first };
+	const struct qkv at = { r->wide, r->wide + W, 3 * W, first };
 	float *x = r->x + (size_t)first * (size_t)W;
 	float *mix = r->wide + (size_t)n * 3 * (size_t)W;
 	const int unit = r->unit < n ? r->unit : n;
@@ -282,46 +239,9 @@ attention_part(const struct cw_encoder_weights *e, int l,
 	const struct cw_input mixed = { mix, n, W, unit };
 
 	normed_apply(e, &b->ln1, &b->qkv, &in, r->wide, CW_ACT_NONE, r);
-	for (int s = from; s < to; s++) {
-		const struct cw_seq *q = &r->seq[s];
-		const size_t row = (size_t)(q->at - first);
-
-		attend(e, l, s, q->nshared, q->n - q->nshared, r, &at,
-		    at.q + row * (size_t)at.ldq, mix + row * (size_t)W);
-	}
+	for (int s = from; s < to; s++)
+		attend(e, l, s, r, &at, mix);
 	cw_linear_apply(&b->out, &mixed, x, W, CW_ACT_NONE, x, r->scratch);
-}
-
-/*
- * The same for the rows that leave the tower, which go to the front of x:
- * [nseq][W].
- */
-static void
-attention_read(const struct cw_encoder_weights *e, int l,
-    const struct cw_run *r)
-{
-	const struct cw_block_weights *b = &e->block[l];
-	const size_t W = (size_t)e->W;
-	float *q = r->wide + (size_t)r->rows * 2 * W;
-	float *mix = r->wide + (size_t)r->rows * 3 * W;
-	const struct qkv at = { q, r->wide, e->W, 2 * e->W, 0 };
-	const struct cw_input all = { r->norm, r->rows, e->W, r->unit };
-	const struct cw_input read = { r->norm, r->nseq, e->W, 1 };
-	const struct cw_input mixed = { mix, r->nseq, e->W, 1 };
-
-	cw_layernorm(r->x, r->rows, e->W, e->W, b->ln1.w, b->ln1.b, e->eps,
-	    r->norm, e->W);
-	cw_linear_apply(&b->kv, &all, r->wide, at.ld, CW_ACT_NONE, NULL,
-	    r->scratch);
-	gather_read(r, r->norm, W);
-	gather_read(r, r->x, W);
-	cw_linear_apply(&b->q, &read, q, at.ldq, CW_ACT_NONE, NULL,
-	    r->scratch);
-	for (int s = 0; s < r->nseq; s++)
-		attend(e, l, s, r->seq[s].read, 1, r, &at, q + (size_t)s * W,
-		    mix + (size_t)s * W);
-	cw_linear_apply(&b->out, &mixed, r->x, e->W, CW_ACT_NONE, r->x,
-	    r->scratch);
 }
 
 /* x += down(act(up(ln2 x))), the given rows of r->x */
@@ -369,7 +289,7 @@ block_run(const struct cw_encoder_weights *e, int l, const struct cw_run *r)
 
 	keep_rest(r, e->W, l - e->L);
 	if (last)
-		attention_read(e, l, r);
+		cw_attend_read(e, r);
 	else
 		for (int s = 0, end; s < r->nseq; s = end) {
 			end = part_end(r, s, part_rows(e));

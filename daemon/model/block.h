@@ -13,8 +13,7 @@
  *	                 | cup .	(0 - 4)      7 8
  *
  * Only one row of each sequence leaves the last block (the class token, the
- * end token), so there q, the attention output and the MLP are computed for
- * that row alone; k and v for all.
+ * end token), so there all is computed for that row alone: see read.h.
  */
 #ifndef CW_BLOCK_H
 #define CW_BLOCK_H
@@ -22,6 +21,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "model/model.h"
+#include "model/trace.h"
 #include "model/weights.h"
 
 struct cw_tap {
@@ -48,7 +48,8 @@ struct cw_run {
 	float			*x;		/* [rows][W] the residual stream */
 	float			*norm;		/* [rows][W] */
 	float			*wide;		/* [rows][wide], wide >= 4W, hidden */
-	float			*att;		/* [longest][longest] one head's rows */
+	float			*att;		/* [longest][longest] one head's rows,
+						   or [H][longest] a row of each */
 	float			*kv;		/* [longest][2W] gathered */
 	struct cw_arena		*scratch;
 	struct cw_trace		*traces;	/* [nseq] or NULL */
@@ -61,11 +62,6 @@ void cw_tap_call(const struct cw_tap *tap, const char *name, int at,
 /* Scratch for the buffers above; wide is at least `wide` floats a row. */
 CW_MUST_USE enum cw_status cw_run_make(struct cw_run *r,
     const struct cw_encoder_weights *e, int wide);
-
-/* Arrays of one trace, in keep.  Lk = min(keep_layers, L), 0: L. */
-CW_MUST_USE enum cw_status cw_trace_make(struct cw_trace *t,
-    const struct cw_encoder_weights *e, int T, int read, int keep_layers,
-    bool rollout, struct cw_arena *keep);
 
 /* Bytes of those buffers, and what cw_linear_apply packs beside them. */
 size_t cw_run_bytes(const struct cw_encoder_weights *e, int rows, int longest,

@@ -17,7 +17,7 @@
 
 #include "base/io.h"
 
-#define MAGIC		"CWPACK4"	/* with its NUL; raise on any change */
+#define MAGIC		"CWPACK5"	/* with its NUL; raise on any change */
 #define HEAD_BYTES	4096u		/* a page: what follows stays aligned */
 #define PARTS_MAX	3		/* q, k and v */
 
@@ -31,11 +31,18 @@ struct prepare_head {
 	uint64_t	body;		/* checksum of what follows the head */
 };
 
+enum part_kind {
+	PLAIN,
+	UNBIASED,		/* k: the norm's shift drops out as well */
+	TURNED,			/* K' of read.h: so, and the norm is behind it */
+};
+
 struct part {
-	const float	*w, *b;		/* [out][in]; b [out] or NULL */
+	const float	*w, *b;		/* [out][in], turned [in][out]; b [out]
+					   or NULL */
 	int		 out;
 	float		 scale;
-	bool		 unbiased;	/* k: the norm's shift drops out as well */
+	enum part_kind	 kind;
 };
 
 struct matrix {
@@ -85,19 +92,12 @@ plan_add(struct plan *p, const struct cw_kernel *k, struct cw_linear *to,
 }
 
 static void
-add_part(struct matrix *m, const struct cw_linear *l, float scale)
+add_part(struct matrix *m, const struct cw_linear *l, float scale,
+    enum part_kind kind)
 {
-	m->part[m->parts++] = (struct part){ l->w, l->b, l->out, scale, false };
+	m->part[m->parts++] = (struct part){ l->w, l->b, l->out, scale, kind };
 	m->in = l->in;
 	m->out += l->out;
-}
-
-static void
-add_keys_and_values(struct matrix *m, const struct cw_block_weights *b)
-{
-	add_part(m, &b->k, 1);
-	m->part[m->parts - 1].unbiased = true;
-	add_part(m, &b->v, 1);
 }
 
 static void
@@ -105,29 +105,55 @@ plan_one(struct plan *p, const struct cw_kernel *k, struct cw_linear *l,
     const struct cw_norm *norm)
 {
 	if (l->in > 0)
-		add_part(plan_add(p, kernel_for(p, k, l->in), l, norm), l, 1);
-}
-
-/* Do qkv's panels begin where q's, k's and v's do? */
-static bool
-panels_fit(const struct cw_kernel *k, int W)
-{
-	return W % k->columns == 0;
+		add_part(plan_add(p, kernel_for(p, k, l->in), l, norm), l, 1,
+		    PLAIN);
 }
 
 static void
-plan_block(struct plan *p, const struct cw_kernel *k,
-    struct cw_block_weights *b, float scale)
+plan_qkv(struct plan *p, const struct cw_kernel *k, struct cw_block_weights *b,
+    float scale)
 {
-	const struct cw_kernel *qkv = kernel_for(p, k, b->q.in);
-	struct matrix *m = plan_add(p, qkv, &b->qkv, &b->ln1);
+	struct matrix *m = plan_add(p, kernel_for(p, k, b->q.in), &b->qkv,
+	    &b->ln1);
 
-	add_part(m, &b->q, scale);
-	add_keys_and_values(m, b);
-	if (!panels_fit(qkv, b->q.out)) {
-		add_part(plan_add(p, qkv, &b->q, &b->ln1), &b->q, scale);
-		add_keys_and_values(plan_add(p, qkv, &b->kv, &b->ln1), b);
+	add_part(m, &b->q, scale, PLAIN);
+	add_part(m, &b->k, 1, UNBIASED);
+	add_part(m, &b->v, 1, PLAIN);
+}
+
+/* What stands for q, k and v in the last block: see read.h. */
+static void
+plan_read(struct plan *p, const struct cw_kernel *k,
+    struct cw_encoder_weights *e)
+{
+	struct cw_block_weights *b = &e->block[e->L - 1];
+	const int W = e->W, D = W / e->H;
+
+	add_part(plan_add(p, kernel_for(p, k, W), &b->q, &b->ln1), &b->q,
+	    e->scale, PLAIN);
+	for (int h = 0; h < e->H; h++) {
+		const size_t at = (size_t)(h * D) * (size_t)W;
+		const struct cw_linear key = { .in = D, .out = W,
+		    .w = b->k.w + at };
+
+		add_part(plan_add(p, kernel_for(p, k, D), &e->key[h],
+		    &b->ln1), &key, 1, TURNED);
 	}
+	for (int h = 0; h < e->H; h++) {
+		const size_t at = (size_t)(h * D) * (size_t)W;
+		const struct cw_linear value = { .in = W, .out = D,
+		    .w = b->v.w + at,
+		    .b = b->v.b != NULL ? b->v.b + h * D : NULL };
+
+		add_part(plan_add(p, kernel_for(p, k, W), &e->value[h],
+		    &b->ln1), &value, 1, PLAIN);
+	}
+}
+
+static void
+plan_rest(struct plan *p, const struct cw_kernel *k,
+    struct cw_block_weights *b)
+{
 	/*
 	 * In 7 bits `out` makes a fifth of the error with a twelfth of the
 	 * work: on seeded ViT-B/32 weights 1 - cosine is 4.8e-4 with it in
@@ -142,8 +168,13 @@ static void
 plan_encoder(struct plan *p, const struct cw_kernel *k,
     struct cw_encoder_weights *e)
 {
-	for (int i = 0; i < e->L; i++)
-		plan_block(p, k, &e->block[i], e->scale);
+	for (int i = 0; i < e->L; i++) {
+		if (i < e->L - 1)
+			plan_qkv(p, k, &e->block[i], e->scale);
+		else
+			plan_read(p, k, e);
+		plan_rest(p, k, &e->block[i]);
+	}
 }
 
 static void
@@ -167,12 +198,18 @@ plan_resnet(struct plan *p, const struct cw_kernel *k,
 }
 
 static size_t
+encoder_max(const struct cw_encoder_weights *e)
+{
+	return 4 * (size_t)e->L + 2 * (size_t)e->H;
+}
+
+static size_t
 plan_max(const struct cw_weights *w, enum cw_tower_kind kind)
 {
-	size_t n = 6 * (size_t)w->text.enc.L + 1;
+	size_t n = encoder_max(&w->text.enc) + 1;
 
 	if (kind == CW_TOWER_VIT)
-		return n + 6 * (size_t)w->vit.enc.L + 2;
+		return n + encoder_max(&w->vit.enc) + 2;
 	for (int s = 0; s < CW_STAGES; s++)
 		n += 4 * (size_t)w->resnet.stages[s];
 	return n + CW_COUNT(w->resnet.stem) + 4;
@@ -257,26 +294,48 @@ head_make(const struct plan *p, const struct cw_kernel *k, const char *sha256)
 
 /* ---- filling ---- */
 
-/* w [out][in] and b [out] of a matrix: norm and scale folded, parts joined. */
+/* w [out][in] and b [out] of a part: norm and scale folded. */
+static void
+fold_part(const struct matrix *m, const struct part *s, float *w, float *b)
+{
+	for (int o = 0; o < s->out; o++, w += m->in, b++) {
+		const float *from = s->w + (size_t)o * (size_t)m->in;
+		double sum = s->b != NULL ? s->b[o] : 0;
+
+		for (int j = 0; j < m->in; j++) {
+			w[j] = from[j] * s->scale;
+			if (m->norm.w != NULL)
+				w[j] *= m->norm.w[j];
+			if (m->norm.b != NULL)
+				sum += (double)from[j] * m->norm.b[j];
+		}
+		*b = s->kind == UNBIASED ? 0 : (float)sum * s->scale;
+	}
+}
+
+static void
+fold_turned(const struct matrix *m, const struct part *s, float *w, float *b)
+{
+	for (int o = 0; o < s->out; o++, w += m->in)
+		for (int j = 0; j < m->in; j++)
+			w[j] = s->w[(size_t)j * (size_t)s->out + (size_t)o] *
+			    s->scale * (m->norm.w != NULL ? m->norm.w[o] : 1);
+	memset(b, 0, (size_t)s->out * sizeof(*b));
+}
+
+/* Of a matrix: its parts, joined. */
 static void
 fold(const struct matrix *m, float *w, float *b)
 {
 	for (int i = 0; i < m->parts; i++) {
 		const struct part *s = &m->part[i];
 
-		for (int o = 0; o < s->out; o++, w += m->in, b++) {
-			const float *from = s->w + (size_t)o * (size_t)m->in;
-			double sum = s->b != NULL ? s->b[o] : 0;
-
-			for (int j = 0; j < m->in; j++) {
-				w[j] = from[j] * s->scale;
-				if (m->norm.w != NULL)
-					w[j] *= m->norm.w[j];
-				if (m->norm.b != NULL)
-					sum += (double)from[j] * m->norm.b[j];
-			}
-			*b = s->unbiased ? 0 : (float)sum * s->scale;
-		}
+		if (s->kind == TURNED)
+			fold_turned(m, s, w, b);
+		else
+			fold_part(m, s, w, b);
+		w += (size_t)s->out * (size_t)m->in;
+		b += s->out;
 	}
 }
 
@@ -314,25 +373,13 @@ point(const struct plan *p, const char *base)
 		l->out = m->out;
 		l->kernel = m->kernel;
 		l->packed = base + m->w_at;
-		/* what is joined or folded has no other form any more */
-		if (m->parts > 1 || m->norm.w != NULL || m->norm.b != NULL) {
+		/* what is joined, cut or folded has no other form any more */
+		if (m->parts > 1 || l->w == NULL || m->norm.w != NULL ||
+		    m->norm.b != NULL) {
 			l->w = NULL;
 			l->b = (const float *)(base + m->b_at);
 		}
 	}
-}
-
-/* The part of a joined matrix from output `from` on, `out` wide. */
-static struct cw_linear
-part_of(const struct cw_linear *l, int from, int out)
-{
-	struct cw_linear y = *l;
-
-	y.out = out;
-	y.b = l->b + from;
-	y.packed = (const char *)l->packed + l->kernel->packed_bytes(l->in,
-	    from);
-	return y;
 }
 
 static void
@@ -341,10 +388,8 @@ point_encoder(struct cw_encoder_weights *e)
 	for (int i = 0; i < e->L; i++) {
 		struct cw_block_weights *b = &e->block[i];
 
-		if (panels_fit(b->qkv.kernel, e->W)) {
-			b->q = part_of(&b->qkv, 0, e->W);
-			b->kv = part_of(&b->qkv, e->W, 2 * e->W);
-		}
+		if (i < e->L - 1)
+			b->q = (struct cw_linear){ 0 };
 		b->k = b->v = (struct cw_linear){ 0 };
 		b->ln1 = b->ln2 = (struct cw_norm){ 0 };
 	}

@@ -6,7 +6,8 @@
  * Packing also folds what is constant: a norm's gain and shift go into the
  * matrix that follows it, attention's scale into q, and q, k and v become one
  * matrix.  k has no bias at all: a constant added to a row of scores before
- * its softmax changes nothing.
+ * its softmax changes nothing.  The last block keeps q, and has K' and V of
+ * each head for themselves: see read.h.
  *
  *	struct prepare_head, padded to 4096 bytes
  *	biases, one after another
@@ -40,9 +41,9 @@ struct cw_prepared {
  * Pack the matrices of w for kernel and point them there.
  *
  *	w	afterwards: ln1 and ln2 of every block are folded (NULL), q, k
- *		and v are gone in favour of qkv, and of q and kv where only
- *		one row of q is asked for; enc.scale is 1; out, down, patch
- *		and proj keep w and b as they were
+ *		and v are gone in favour of qkv, in the last block of q, key
+ *		and value; enc.scale is 1; out, down, patch and proj keep w
+ *		and b as they were
  *	deep	matrices of fewer inputs stay in float under an int8 kernel:
  *		CW_DEEP
  *	sha256	of the model's weights; "": no file is kept

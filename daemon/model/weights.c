@@ -93,8 +93,12 @@ load_encoder(struct cw_lookup *l, const char *prefix, bool openai,
 		.scale = 1 / sqrtf((float)(W / c->heads)),
 		.block = cw_arena_zalloc(l->a, (size_t)c->layers,
 		    sizeof(*out->block)),
+		.key = cw_arena_zalloc(l->a, (size_t)c->heads,
+		    sizeof(*out->key)),
+		.value = cw_arena_zalloc(l->a, (size_t)c->heads,
+		    sizeof(*out->value)),
 	};
-	if (out->block == NULL) {
+	if (cw_arena_overflowed(l->a)) {
 		l->st = cw_err_set(l->err, CW_E_LIMIT, "too many layers");
 		return;
 	}

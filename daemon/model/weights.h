@@ -31,7 +31,7 @@ struct cw_block_weights {
 	struct cw_norm	 ln1;
 	struct cw_linear q, k, v;	/* W to W; k has no bias: a softmax row
 					   does not see it */
-	struct cw_linear qkv, kv;	/* W to 3W and 2W, prepared: see prepare.h */
+	struct cw_linear qkv;		/* W to 3W, prepared: see prepare.h */
 	struct cw_linear out;		/* W to W */
 	struct cw_norm	 ln2;
 	struct cw_linear up, down;	/* W to hidden to W */
@@ -43,6 +43,8 @@ struct cw_encoder_weights {
 	float			 scale;	/* of q k': 1/sqrt(D), or 1 if folded */
 	enum cw_act		 act;
 	struct cw_block_weights	*block;	/* [L] */
+	/* [H] of the last block, prepared: D to W, K' of read.h, and W to D */
+	struct cw_linear	*key, *value;
 };
 
 struct cw_vit_weights {

@@ -2,24 +2,23 @@
 
 Those of all matrix products, attention's q k' and p v among them; not what is
 done to single values: norms, softmax, activations, quantising.  Of the last
-layer only the class row leaves the tower, so there all rows have their keys
-and values computed and that one the rest.  In fp32 a matrix that many rows go
-through takes seven eighths of its multiply-adds (fp32_strassen.h).
+layer only the class row leaves the tower, and there no other row has a key or
+a value (daemon/model/read.h).  In fp32 a matrix that many rows go through takes
+seven eighths of its multiply-adds (fp32_strassen.h).
 
     >>> gflop = lambda *a, **k: round(2e-9 * sum(multiply_adds(*a, **k)), 2)
     >>> gflop({}, 512, plain=True)
     8.23
     >>> gflop({}, 512)
-    7.22
+    7.12
+    >>> gflop({}, 512, "avx512vnni")
+    8.12
     >>> gflop({}, 512, whole=True)
     8.82
-    >>> plain = sum(multiply_adds({}, 512, plain=True))
-    >>> plain == sum(multiply_adds({}, 512, "avx512vnni"))
-    True
     >>> multiply_adds({"hidden_size": 128, "intermediate_size": 512,
     ...                "num_hidden_layers": 1, "image_size": 32,
     ...                "patch_size": 16}, 64, "avx512vnni")
-    (271616, 458752)
+    (153600, 458752)
 """
 # of Hugging Face's CLIPVisionConfig: ViT-B/32
 DEFAULTS = {"hidden_size": 768, "intermediate_size": 3072, "patch_size": 32,
@@ -34,8 +33,9 @@ DEPTH = 1536            # up to which they do before an activation
 
 def multiply_adds(config, embed, int8=None, plain=False, whole=False):
     """(in fp32, in int8); int8: the kernel, or None for all in fp32.  plain:
-    eight products where we take seven.  whole: the last layer for all rows,
-    too, as engines do that take a graph as it is."""
+    eight products where we take seven, and keys and values of every row in
+    the last layer, too.  whole: and all else of it, as engines do that take a
+    graph as it is."""
     v = {**DEFAULTS, **config}
     width, hidden = v["hidden_size"], v["intermediate_size"]
     patches = (v["image_size"] // v["patch_size"]) ** 2
@@ -45,17 +45,23 @@ def multiply_adds(config, embed, int8=None, plain=False, whole=False):
         eight = int8 is not None and may and inputs >= DEEP
         sums = 0 if plain or whole or eight or times < ROWS or \
             inputs < DEEP or inputs % 32 or outputs % 64 or \
-            activated and inputs > DEPTH else times // 2 * 2
-        total[eight] += (times - sums) * inputs * outputs + \
-            sums * inputs * outputs * 7 // 8
+            activated and inputs > DEPTH else times + times % 2
+        total[eight] += sums * inputs * outputs * 7 // 8 if sums else \
+            times * inputs * outputs
 
     matrix(patches, 3 * v["patch_size"] ** 2, width)
     for layer in range(1, v["num_hidden_layers"] + 1):
         last = layer == v["num_hidden_layers"] and not whole
         read = 1 if last else rows
-        matrix(rows, width, 2 * width)                  # k and v
         matrix(read, width, width)                      # q
-        total[0] += 2 * read * rows * width
+        if last and not plain:
+            heads = v["num_attention_heads"]
+            matrix(heads, width // heads, width)        # K' q of each
+            total[0] += 2 * heads * rows * width
+            matrix(1, width, width)                     # v of their sums
+        else:
+            matrix(rows, width, 2 * width)              # k and v
+            total[0] += 2 * read * rows * width
         matrix(read, width, width, int8 not in FINE)
         matrix(read, width, hidden, activated=True)
         matrix(read, hidden, width)

@@ -24,7 +24,6 @@
 #define OTHER	"fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
 #define LAYERS	2
 #define HIDDEN	80
-#define WIDEST	(3 * 96)	/* of what is compared */
 #define ROWS	7
 #define SCALE	0.25f
 
@@ -64,6 +63,8 @@ encoder(int W)
 	struct cw_encoder_weights e = { .W = W, .L = LAYERS, .H = 2,
 	    .hidden = HIDDEN, .eps = 1e-5f, .scale = SCALE };
 
+	e.key = cw_arena_zalloc(arena, (size_t)e.H, sizeof(*e.key));
+	e.value = cw_arena_zalloc(arena, (size_t)e.H, sizeof(*e.value));
 	e.block = cw_arena_zalloc(arena, LAYERS, sizeof(*e.block));
 	for (int i = 0; i < LAYERS; i++) {
 		struct cw_block_weights *b = &e.block[i];
@@ -93,16 +94,25 @@ weights(int W)
 }
 
 /* Weights are prepared in place, so each use gets a copy with own blocks. */
+static void
+own_blocks(struct cw_encoder_weights *e)
+{
+	const size_t bytes = LAYERS * sizeof(*e->block);
+	struct cw_block_weights *block = cw_arena_alloc(arena, bytes);
+
+	memcpy(block, e->block, bytes);
+	e->block = block;
+	e->key = cw_arena_zalloc(arena, (size_t)e->H, sizeof(*e->key));
+	e->value = cw_arena_zalloc(arena, (size_t)e->H, sizeof(*e->value));
+}
+
 static struct cw_weights
 copy_of(const struct cw_weights *w)
 {
 	struct cw_weights c = *w;
-	const size_t bytes = LAYERS * sizeof(*w->vit.enc.block);
 
-	c.vit.enc.block = cw_arena_alloc(arena, bytes);
-	c.text.enc.block = cw_arena_alloc(arena, bytes);
-	memcpy(c.vit.enc.block, w->vit.enc.block, bytes);
-	memcpy(c.text.enc.block, w->text.enc.block, bytes);
+	own_blocks(&c.vit.enc);
+	own_blocks(&c.text.enc);
 	return c;
 }
 
@@ -195,34 +205,85 @@ same(const char *who, const char *what, const float *got, const float *want,
 }
 
 static void
-check_block(const struct cw_block_weights *was,
-    const struct cw_block_weights *is, int W, float tolerance)
+check_qkv(const struct cw_block_weights *was,
+    const struct cw_block_weights *is, const float *x,
+    const struct cw_input *normed, float tolerance)
 {
 	/* what is added to every key alike is left out */
 	const struct cw_norm unshifted = { was->ln1.w, NULL };
-	float *x = noise((size_t)(ROWS * W));
-	float *t = cw_arena_floats(arena, (size_t)(ROWS * W));
-	float *want = cw_arena_floats(arena, (size_t)(ROWS * WIDEST));
-	float *got = cw_arena_floats(arena, (size_t)(ROWS * WIDEST));
-	const struct cw_input rows = { t, ROWS, W, 1 };
+	const int W = normed->ld;
+	float *want = cw_arena_floats(arena, (size_t)(ROWS * 3 * W));
+	float *got = cw_arena_floats(arena, (size_t)(ROWS * 3 * W));
 
 	by_hand(&was->q, &was->ln1, SCALE, x, want, 3 * W);
 	by_hand(&was->k, &unshifted, 1, x, want + W, 3 * W);
 	by_hand(&was->v, &was->ln1, 1, x, want + 2 * W, 3 * W);
-	cw_layernorm(x, ROWS, W, W, is->ln1.w, is->ln1.b, 1e-5f, t, W);
-	cw_linear_apply(&is->qkv, &rows, got, 3 * W, CW_ACT_NONE, NULL, arena);
-	same(is->qkv.kernel->name, "qkv", got, want, 3 * W, 3 * W, tolerance);
-	memset(got, 0, (size_t)(ROWS * 3 * W) * sizeof(*got));
-	cw_linear_apply(&is->q, &rows, got, 3 * W, CW_ACT_NONE, NULL, arena);
-	cw_linear_apply(&is->kv, &rows, got + W, 3 * W, CW_ACT_NONE, NULL,
+	cw_linear_apply(&is->qkv, normed, got, 3 * W, CW_ACT_NONE, NULL,
 	    arena);
-	same(is->qkv.kernel->name, "q, kv", got, want, 3 * W, 3 * W, tolerance);
+	same(is->qkv.kernel->name, "qkv", got, want, 3 * W, 3 * W, tolerance);
+}
 
-	by_hand(&was->up, &was->ln2, 1, x, want, HIDDEN);
-	cw_linear_apply(&is->up, &rows, got, HIDDEN, CW_ACT_NONE, NULL, arena);
-	same(is->qkv.kernel->name, "up", got, want, HIDDEN, HIDDEN, tolerance);
-	assert_ptr_equal(is->out.w, was->out.w);
-	assert_ptr_equal(is->out.b, was->out.b);
+/* The last block: q, each head's K' that queries go through, each head's V. */
+static void
+check_read(const struct cw_encoder_weights *was,
+    const struct cw_encoder_weights *is, const float *x,
+    const struct cw_input *normed, float tolerance)
+{
+	const struct cw_block_weights *b = &was->block[LAYERS - 1];
+	const struct cw_linear *q = &is->block[LAYERS - 1].q;
+	const int W = was->W, D = W / was->H;
+	float *want = cw_arena_floats(arena, (size_t)(ROWS * W));
+	float *got = cw_arena_floats(arena, (size_t)(ROWS * W));
+
+	by_hand(&b->v, &b->ln1, 1, x, want, W);
+	for (int h = 0; h < was->H; h++)
+		cw_linear_apply(&is->value[h], normed, got + h * D, W,
+		    CW_ACT_NONE, NULL, arena);
+	same(q->kernel->name, "value", got, want, W, W, tolerance);
+	by_hand(&b->q, &b->ln1, SCALE, x, want, W);
+	cw_linear_apply(q, normed, got, W, CW_ACT_NONE, NULL, arena);
+	same(q->kernel->name, "q", got, want, W, W, tolerance);
+	for (int h = 0; h < was->H; h++) {
+		const struct cw_input query = { want + h * D, ROWS, W, 1 };
+		float *turned = cw_arena_zalloc(arena, (size_t)(ROWS * W),
+		    sizeof(*turned));
+
+		for (int r = 0; r < ROWS; r++)
+			for (int i = 0; i < W; i++)
+				for (int d = 0; d < D; d++)
+					turned[r * W + i] += want[r * W +
+					    h * D + d] * b->k.w[(h * D + d) *
+					    W + i] * b->ln1.w[i];
+		cw_linear_apply(&is->key[h], &query, got, W, CW_ACT_NONE,
+		    NULL, arena);
+		same(is->key[h].kernel->name, "key", got, turned, W, W,
+		    tolerance);
+	}
+}
+
+static void
+check_block(const struct cw_encoder_weights *was,
+    const struct cw_encoder_weights *is, int l, float tolerance)
+{
+	const struct cw_block_weights *b = &was->block[l], *p = &is->block[l];
+	const int W = was->W;
+	const float *x = noise((size_t)(ROWS * W));
+	float *t = cw_arena_floats(arena, (size_t)(ROWS * W));
+	float *want = cw_arena_floats(arena, (size_t)(ROWS * HIDDEN));
+	float *got = cw_arena_floats(arena, (size_t)(ROWS * HIDDEN));
+	const struct cw_input normed = { t, ROWS, W, 1 };
+
+	cw_layernorm(x, ROWS, W, W, p->ln1.w, p->ln1.b, 1e-5f, t, W);
+	if (l < LAYERS - 1)
+		check_qkv(b, p, x, &normed, tolerance);
+	else
+		check_read(was, is, x, &normed, tolerance);
+	by_hand(&b->up, &b->ln2, 1, x, want, HIDDEN);
+	cw_linear_apply(&p->up, &normed, got, HIDDEN, CW_ACT_NONE, NULL,
+	    arena);
+	same(p->up.kernel->name, "up", got, want, HIDDEN, HIDDEN, tolerance);
+	assert_ptr_equal(p->out.w, b->out.w);
+	assert_ptr_equal(p->out.b, b->out.b);
 }
 
 static void
@@ -245,11 +306,9 @@ test_prepared_blocks_do_what_their_parts_did(void **state)
 			assert_false(p.cached);
 			assert_true(is.vit.enc.scale == 1);
 			for (int l = 0; l < LAYERS; l++) {
-				check_block(&was.vit.enc.block[l],
-				    &is.vit.enc.block[l], widths[i],
+				check_block(&was.vit.enc, &is.vit.enc, l,
 				    k->int8 ? 0.25f : 1e-4f);
-				check_block(&was.text.enc.block[l],
-				    &is.text.enc.block[l], widths[i],
+				check_block(&was.text.enc, &is.text.enc, l,
 				    k->int8 ? 0.25f : 1e-4f);
 			}
 			cw_prepared_close(&p);
@@ -280,7 +339,7 @@ test_shallow_matrices_stay_in_float(void **state)
 		assert_false(b->out.kernel->int8);
 		assert_false(b->up.kernel->int8);
 		assert_ptr_equal(b->down.kernel, k);
-		check_block(&was.vit.enc.block[0], b, 64,
+		check_block(&was.vit.enc, &is.vit.enc, 0,
 		    k->int8 ? 0.25f : 1e-4f);
 		cw_prepared_close(&p);
 	}
@@ -380,7 +439,8 @@ test_no_place_for_the_file_is_no_error(void **state)
 		struct cw_prepared p = prepare(&w, k, SHA, places[i]);
 
 		assert_false(p.cached);
-		assert_non_null(w.vit.enc.block[1].qkv.packed);
+		assert_non_null(w.vit.enc.block[0].qkv.packed);
+		assert_non_null(w.vit.enc.key[0].packed);
 		cw_prepared_close(&p);
 	}
 }

@@ -76,6 +76,8 @@ weights(int G)
 	    .hidden = HIDDEN, .eps = 1e-5f, .scale = 0.125f,
 	    .act = CW_ACT_QUICK_GELU };
 	e->block = cw_arena_zalloc(arena, LAYERS, sizeof(*e->block));
+	e->key = cw_arena_zalloc(arena, (size_t)e->H, sizeof(*e->key));
+	e->value = cw_arena_zalloc(arena, (size_t)e->H, sizeof(*e->value));
 	for (int i = 0; i < LAYERS; i++)
 		e->block[i] = (struct cw_block_weights){ .ln1 = norm(),
 		    .q = matrix(WIDTH, WIDTH), .k = matrix(WIDTH, WIDTH),

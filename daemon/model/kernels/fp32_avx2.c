@@ -18,6 +18,6 @@ const struct cw_isa cw_isa_avx2 = {
 };
 
 const struct cw_kernel cw_fp32_avx2 = {
-	"avx2", false, N, supported, fp32_packed_bytes,
+	"avx2", false, supported, fp32_packed_bytes,
 	fp32_pack, fp32_apply, NULL, NULL, NULL
 };

@@ -21,6 +21,6 @@ const struct cw_isa cw_isa_avx512 = {
 };
 
 const struct cw_kernel cw_fp32_avx512 = {
-	"avx512", false, N, supported, fp32_packed_bytes,
+	"avx512", false, supported, fp32_packed_bytes,
 	fp32_pack, fp32_apply, NULL, NULL, NULL
 };

@@ -52,6 +52,6 @@ apply(const struct cw_linear *l, const struct cw_input *x, float *y, int ldy,
 }
 
 const struct cw_kernel cw_fp32_openblas = {
-	"openblas", false, 16, supported, packed_bytes,
+	"openblas", false, supported, packed_bytes,
 	pack, apply, NULL, NULL, NULL
 };

@@ -17,6 +17,6 @@ const struct cw_isa cw_isa_plain = {
 };
 
 const struct cw_kernel cw_fp32_plain = {
-	"plain", false, N, supported, fp32_packed_bytes,
+	"plain", false, supported, fp32_packed_bytes,
 	fp32_pack, fp32_apply, NULL, NULL, NULL
 };

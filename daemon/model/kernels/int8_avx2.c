@@ -27,6 +27,6 @@ supported(void)
 }
 
 const struct cw_kernel cw_int8_avx2 = {
-	"avx2", true, N, supported, int8_packed_bytes,
+	"avx2", true, supported, int8_packed_bytes,
 	int8_pack, int8_apply, int8_apply_normed, &cw_fp32_avx2, NULL
 };

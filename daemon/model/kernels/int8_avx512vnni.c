@@ -24,6 +24,6 @@ supported(void)
 }
 
 const struct cw_kernel cw_int8_avx512vnni = {
-	"avx512vnni", true, N, supported, int8_packed_bytes,
+	"avx512vnni", true, supported, int8_packed_bytes,
 	int8_pack, int8_apply, int8_apply_normed, NULL, &cw_heads_avx512bf16
 };

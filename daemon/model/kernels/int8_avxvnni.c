@@ -32,6 +32,6 @@ supported(void)
 }
 
 const struct cw_kernel cw_int8_avxvnni = {
-	"avxvnni", true, N, supported, int8_packed_bytes,
+	"avxvnni", true, supported, int8_packed_bytes,
 	int8_pack, int8_apply, int8_apply_normed, NULL, NULL
 };

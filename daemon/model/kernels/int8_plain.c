@@ -24,6 +24,6 @@ supported(void)
 }
 
 const struct cw_kernel cw_int8_plain = {
-	"plain", true, N, supported, int8_packed_bytes,
+	"plain", true, supported, int8_packed_bytes,
 	int8_pack, int8_apply, int8_apply_normed, NULL, NULL
 };

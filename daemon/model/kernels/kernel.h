@@ -49,8 +49,6 @@ struct cw_heads {
 struct cw_kernel {
 	const char	*name;		/* "avx512", "avx512vnni", "openblas" */
 	bool		 int8;
-	int		 columns;	/* of a panel: a packed matrix of so many
-					   outputs more is the longer array */
 	bool		(*supported)(void);
 	/* Bytes of a packed [out][in] matrix, a multiple of 64. */
 	size_t		(*packed_bytes)(int in, int out);
