@@ -22,6 +22,12 @@ struct canvas {
 	size_t	 pixels;
 };
 
+/* What walking the blocks tells. */
+struct survey {
+	uint32_t	frames;		/* 0: there is no end mark */
+	uint32_t	right, bottom;	/* of the first of them */
+};
+
 struct reader {
 	const struct cw_decode_in *in;
 	struct cw_decode_out	*out;
@@ -30,6 +36,7 @@ struct reader {
 	GifFileType		*gif;
 	struct canvas		 now, before;	/* before: for disposal 3 */
 	uint8_t			*line;		/* [65535] */
+	int			 w, h;		/* of the canvas */
 	int			 clear, disposal;	/* of the next frame */
 	unsigned		 lines;
 };
@@ -82,30 +89,38 @@ colours(uint8_t flags)
 	return flags & 0x80 ? (size_t)3 << ((flags & 7) + 1) : 0;
 }
 
-/*
- * Frames up to the end mark, or 0 when there is none.
- *
- *	6 bytes GIF8?a, 7 screen (flags at 10), colours, then blocks:
- *	21 label chain | 2c 9 bytes (flags last), colours, 1, chain | 3b end
- */
 static uint32_t
-count_frames(const uint8_t *p, size_t n)
+le16(const uint8_t *p)
+{
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8;
+}
+
+/*
+ *	6 bytes GIF8?a, 7 screen (flags at 10), colours, then blocks:
+ *	21 label chain | 2c left top width height flags, colours, 1, chain |
+ *	3b end
+ */
+static struct survey
+survey(const uint8_t *p, size_t n)
 {
 	size_t at = n >= 13 ? 13 + colours(p[10]) : n;
-	uint32_t frames = 0;
+	struct survey s = { 0, 0, 0 };
 
 	while (at < n && at != 0) {
 		if (p[at] == 0x3b)
-			return frames;
+			return s;
 		if (p[at] == 0x21)
 			at = skip_blocks(p, at + 2, n);
 		else if (p[at] == 0x2c && n - at > 11) {
-			frames++;
+			if (s.frames++ == 0) {
+				s.right = le16(p + at + 1) + le16(p + at + 5);
+				s.bottom = le16(p + at + 3) + le16(p + at + 7);
+			}
 			at = skip_blocks(p, at + 11 + colours(p[at + 9]), n);
 		} else
 			break;
 	}
-	return 0;
+	return (struct survey){ 0, 0, 0 };
 }
 
 /* ---- the canvas ---- */
@@ -142,12 +157,11 @@ static void
 put_line(struct reader *r, const ColorMapObject *map, int y)
 {
 	const GifImageDesc *d = &r->gif->Image;
-	const int w = r->gif->SWidth;
 
-	if (y >= r->gif->SHeight)
+	if (y >= r->h)
 		return;
-	for (int x = 0; x < d->Width && d->Left + x < w; x++) {
-		const size_t at = (size_t)y * (size_t)w +
+	for (int x = 0; x < d->Width && d->Left + x < r->w; x++) {
+		const size_t at = (size_t)y * (size_t)r->w +
 		    (size_t)(d->Left + x);
 		const int v = r->line[x];
 
@@ -247,8 +261,7 @@ read_frame(struct reader *r, uint32_t index)
 	if (r->disposal == DISPOSE_PREVIOUS)
 		canvas_copy(&r->now, &r->before);
 	else if (r->disposal == DISPOSE_BACKGROUND)
-		canvas_clear(&r->now, &r->gif->Image, r->gif->SWidth,
-		    r->gif->SHeight);
+		canvas_clear(&r->now, &r->gif->Image, r->w, r->h);
 	r->clear = NOWHERE;
 	r->disposal = DISPOSAL_UNSPECIFIED;
 	return CW_DECODE_OK;
@@ -279,16 +292,23 @@ read_all(struct reader *r, uint32_t want)
 	return code;
 }
 
-/* Bounds and memory, from the header. */
+/*
+ * Bounds and memory, from the headers.  A screen that the first frame reaches
+ * beyond is as large as that needs: viewers show all of it.
+ */
 static int
-prepare(struct reader *r, uint32_t want)
+prepare(struct reader *r, const struct survey *s, uint32_t want)
 {
-	const uint64_t w = (uint64_t)r->gif->SWidth;
-	const uint64_t h = (uint64_t)r->gif->SHeight;
+	const uint64_t w = (uint64_t)r->gif->SWidth < s->right ? s->right :
+	    (uint64_t)r->gif->SWidth;
+	const uint64_t h = (uint64_t)r->gif->SHeight < s->bottom ? s->bottom :
+	    (uint64_t)r->gif->SHeight;
 	const uint64_t bytes = w * h * 4 * (2 + want) + 65536;
 
 	r->out->width = (uint32_t)w;
 	r->out->height = (uint32_t)h;
+	r->w = (int)w;
+	r->h = (int)h;
 	if (w == 0 || h == 0)
 		return fail(r, CW_DECODE_CORRUPT, "no size in its header");
 	if (w * h > r->in->max_pixels)
@@ -312,12 +332,13 @@ prepare(struct reader *r, uint32_t want)
 static int
 decode(void *self, const struct cw_decode_in *in, struct cw_decode_out *out)
 {
+	const struct survey s = survey(in->bytes, in->n);
 	struct reader r = { .in = in, .out = out, .clear = NOWHERE };
 	uint32_t want;
 	int code;
 
 	(void)self;
-	out->frames = count_frames(in->bytes, in->n);
+	out->frames = s.frames;
 	if (out->frames == 0)
 		return fail(&r, CW_DECODE_TRUNCATED,
 		    "no frame, or it ends before its end mark");
@@ -325,7 +346,7 @@ decode(void *self, const struct cw_decode_in *in, struct cw_decode_out *out)
 	r.gif = DGifOpen(&r, on_read, NULL);
 	if (r.gif == NULL)
 		return stuck(&r, "its header is damaged");
-	code = prepare(&r, want);
+	code = prepare(&r, &s, want);
 	if (code == CW_DECODE_OK)
 		code = read_all(&r, want);
 	DGifCloseFile(r.gif, NULL);

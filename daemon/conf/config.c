@@ -159,7 +159,9 @@ static const struct cw_config_key keys[] = {
 	KEY_E("views", views, views_word, "auto",
 	    "What the model sees of an image: center (CLIP's own crop), whole "
 	    "(padded), cover (overlapping squares, every pixel seen) or auto "
-	    "(center, and cover when the sides differ by more than 1.3)."),
+	    "(center; with whole when that hides more than a 32nd at an end, or "
+	    "cover when the sides differ by more than 1.3).  Frames of an "
+	    "animation share 32 views."),
 
 	KEY_E("explain.when", explain.when, when_word, "flagged",
 	    "Make attention maps for flagged images, always or never, where a "

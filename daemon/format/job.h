@@ -23,7 +23,7 @@
 #define CW_JOB_TEXT_BYTES	8192u	/* context.text */
 #define CW_JOB_JSON_BYTES	16384u	/* header frame of a message */
 #define CW_EMBED_MAX		2048u	/* widest embedding we know */
-#define CW_VIEWS_MAX		16u	/* views of one image */
+#define CW_VIEWS_MAX		32u	/* views of one image, all frames */
 
 enum cw_priority { CW_INTERACTIVE, CW_BULK, CW_PRIORITIES };
 

@@ -34,11 +34,11 @@ cw_exif_orientation(const uint8_t *tiff, size_t n)
 	bool little;
 
 	if (n < 14 || (memcmp(tiff, "II", 2) != 0 && memcmp(tiff, "MM", 2) != 0))
-		return 1;
+		return 0;
 	little = tiff[0] == 'I';
 	at = get(tiff + 4, 4, little);
 	if (get(tiff + 2, 2, little) != 42 || at > n - 2)
-		return 1;
+		return 0;
 	count = get(tiff + at, 2, little);
 	for (at += 2; count > 0 && n - at >= 12; count--, at += 12) {
 		const uint8_t *e = tiff + at;
@@ -47,7 +47,7 @@ cw_exif_orientation(const uint8_t *tiff, size_t n)
 		if (get(e, 2, little) != TAG_ORIENTATION)
 			continue;
 		if (get(e + 4, 4, little) != 1)
-			return 1;
+			return 0;
 		switch (get(e + 2, 2, little)) {
 		case TIFF_BYTE:
 			v = e[8];
@@ -59,9 +59,9 @@ cw_exif_orientation(const uint8_t *tiff, size_t n)
 			v = get(e + 8, 4, little);
 			break;
 		}
-		return v >= 1 && v <= 8 ? (int)v : 1;
+		return v >= 1 && v <= 8 ? (int)v : 0;
 	}
-	return 1;
+	return 0;
 }
 
 /* Stored pixel (x, y) goes to base + x * dx + y * dy. */

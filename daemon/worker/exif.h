@@ -11,8 +11,8 @@
 
 /*
  * Orientation 1..8 from a TIFF block (what follows "Exif\0\0").  Only the
- * first directory is read, so there is no loop to get caught in; whatever is
- * wrong with the block gives 1, as-is.
+ * first directory is read, so there is no loop to get caught in.  0 when it
+ * says none, or is wrong in any way: as-is.
  */
 int cw_exif_orientation(const uint8_t *tiff, size_t n);
 

@@ -57,14 +57,18 @@ CW_MUST_USE enum cw_status cw_decode_frames(const uint8_t *bytes, size_t n,
     const char **code, struct cw_err *err);
 
 /*
- * Which squares to look at, in order; the first is always the reference's
- * centre view for CENTER and AUTO.  AUTO: center, and when the long side is
- * more than 1.3 times the short one, cover.  An image with alpha has each
- * square as stored, on white and on black.  Returns how many, at most
- * CW_VIEWS_MAX; every pixel is in one of them for AUTO (beyond aspect ratio
- * 1.3, or always when crops hide nothing) and COVER.
+ * Which squares to look at, in order.  CENTER is the reference's view.  AUTO
+ * begins with it and adds whole where more than a 32nd of the short side is
+ * hidden at either end, or cover where the long side is more than 1.3 times
+ * the short one.  An image with alpha has each square as stored, on white and
+ * on black.  Returns how many, at most `most`: where that is room for one
+ * square, AUTO is whole or a cover of one.  Every pixel is in one of them for
+ * WHOLE, COVER and, but for those margins, AUTO.
+ *
+ *	most	CW_BGS for an image with alpha, 1 for others, to CW_VIEWS_MAX
  */
-int cw_views_plan(enum cw_views mode, const struct cw_image *im,
+#define CW_FRAME_VIEWS	16	/* that is enough for any */
+int cw_views_plan(enum cw_views mode, const struct cw_image *im, int most,
     struct cw_view out[CW_VIEWS_MAX]);
 
 /*

@@ -127,7 +127,7 @@ walk(const struct cw_decoding *d, struct head *h)
 	bool in_scan = false;
 	enum cw_status st;
 
-	*h = (struct head){ .orientation = 1 };
+	*h = (struct head){ .orientation = 0 };
 	for (;;) {
 		int m;
 		const uint8_t *body;
@@ -154,7 +154,9 @@ walk(const struct cw_decoding *d, struct head *h)
 			if (st != CW_OK)
 				return st;
 		}
-		if (m == 0xe1 && len >= 8 && memcmp(body, "Exif\0", 6) == 0)
+		/* as viewers do: the first that says one, before the picture */
+		if (m == 0xe1 && len >= 8 && memcmp(body, "Exif\0", 6) == 0 &&
+		    h->orientation == 0 && h->scans == 0)
 			h->orientation = cw_exif_orientation(body + 6,
 			    len - 8);
 		in_scan = m == 0xda;
@@ -168,6 +170,8 @@ walk(const struct cw_decoding *d, struct head *h)
 	}
 	if (!h->frame || h->scans == 0)
 		return cw_decode_fail(d, "corrupt", "no image in it");
+	if (h->orientation == 0)
+		h->orientation = 1;
 	return CW_OK;
 }
 

@@ -221,40 +221,59 @@ first_look(struct cw_worker *w, struct cw_task *t, struct cw_image **frames,
 	return CW_OK;
 }
 
+/* Frames that there is room to look at, and views of each. */
+static int
+share_views(const struct cw_image *frames, int nframes, int *each)
+{
+	int most = (int)CW_VIEWS_MAX;
+
+	for (int i = 0; i < nframes; i++)
+		if (frames[i].alpha != NULL)
+			most = (int)CW_VIEWS_MAX / CW_BGS;
+	if (nframes < most)
+		most = nframes;
+	*each = (int)CW_VIEWS_MAX / most;
+	if (*each > CW_FRAME_VIEWS)
+		*each = CW_FRAME_VIEWS;
+	return most;
+}
+
 /*
- * The same squares of every frame, of as many frames as there is room for,
- * spread evenly like the decoded ones are over the file.
+ * Views of every frame, or of as many as there is room for, spread evenly like
+ * the decoded ones are over the file: frames come before squares, lest the
+ * shape of a picture, or one pixel that shines through, hide frames of it.
  */
 static enum cw_status
 plan_views(struct cw_worker *w, struct cw_task *t,
     const struct cw_image *frames, int nframes)
 {
-	struct cw_view plan[CW_VIEWS_MAX];
-	const int n = cw_views_plan(w->init.views, &frames[0], plan);
-	const int fit = (int)CW_VIEWS_MAX / n;
-	const int looks = nframes < fit ? nframes : fit;
+	int each, looks = share_views(frames, nframes, &each);
 	struct cw_view *v = cw_arena_zalloc(w->batch, CW_VIEWS_MAX,
 	    sizeof(*v));
+	uint32_t n = 0;
 
-	CW_CHECK(n > 0 && n <= (int)CW_VIEWS_MAX);
 	t->res.views = v;
-	t->res.embeds = cw_arena_floats(w->batch,
-	    (size_t)(n * looks) * (size_t)w->info->E);
+	for (int i = 0; i < looks && v != NULL; i++) {
+		const int k = looks > 1 ? i * (nframes - 1) / (looks - 1) : 0;
+		struct cw_view plan[CW_VIEWS_MAX];
+		const int m = cw_views_plan(w->init.views, &frames[k], each,
+		    plan);
+
+		CW_CHECK(m > 0 && n + (uint32_t)m <= CW_VIEWS_MAX);
+		for (int j = 0; j < m; j++, n++) {
+			v[n] = plan[j];
+			v[n].frame = nframes > 1 ? (uint32_t)
+			    (k * (frames[0].frames - 1) / (nframes - 1)) : 0;
+			t->frame_of[n] = (uint8_t)k;
+		}
+	}
+	t->res.embeds = cw_arena_floats(w->batch, n * (size_t)w->info->E);
 	if (v == NULL || t->res.embeds == NULL) {
 		cw_task_fail(w, t, CW_ST_PREPROCESS, "limit",
 		    "no room for the views");
 		return CW_E_LIMIT;
 	}
-	for (int i = 0; i < n * looks; i++) {
-		const int k = looks > 1 ?
-		    i / n * (nframes - 1) / (looks - 1) : 0;
-
-		v[i] = plan[i % n];
-		v[i].frame = nframes > 1 ? (uint32_t)
-		    (k * (frames[0].frames - 1) / (nframes - 1)) : 0;
-		t->frame_of[i] = (uint8_t)k;
-	}
-	t->res.nviews = (uint32_t)(n * looks);
+	t->res.nviews = n;
 	t->res.embed = (uint32_t)w->info->E;
 	return CW_OK;
 }

@@ -227,8 +227,9 @@ image_of(const struct cw_decoding *d, const struct cw_decode_out *out,
     const struct cw_frame *f, const char *format, struct cw_image *im)
 {
 	const int w = (int)out->width, h = (int)out->height;
-	const int o = out->exif == NULL ? 1 :
+	const int said = out->exif == NULL ? 0 :
 	    cw_exif_orientation(out->exif, out->nexif);
+	const int o = said == 0 ? 1 : said;
 	uint8_t *alpha = f->alpha;
 
 	if (f->rgb == NULL)

@@ -34,6 +34,24 @@ half_down(int v)		/* floor(v / 2), also below zero */
 	return v >= 0 ? v / 2 : -((1 - v) / 2);
 }
 
+static void
+add_center(struct plan *p, const struct cw_image *im)
+{
+	const int side = im->width < im->height ? im->width : im->height;
+
+	add(p, square(CW_VIEW_CENTER, (im->width - side) / 2,
+	    (im->height - side) / 2, side));
+}
+
+static void
+add_whole(struct plan *p, const struct cw_image *im)
+{
+	const int side = im->width > im->height ? im->width : im->height;
+
+	add(p, square(CW_VIEW_WHOLE, half_down(im->width - side),
+	    half_down(im->height - side), side));
+}
+
 /*
  * Squares of the short side along the long one, first and last at its ends,
  * evenly between.  Were that more than `most`, the squares grow instead and
@@ -52,6 +70,7 @@ add_cover(struct plan *p, const struct cw_image *im, int most,
 	const int breadth = wide ? im->height : im->width;
 	int n = (length + breadth - 1) / breadth, side = breadth;
 
+	most = most < SQUARES_MAX ? most : SQUARES_MAX;
 	if (n > most) {
 		n = most;
 		side = (length + n - 1) / n;
@@ -73,28 +92,48 @@ add_cover(struct plan *p, const struct cw_image *im, int most,
 	}
 }
 
+/*
+ * The middle, and what shows the rest of it: nothing where no more than a
+ * 32nd is hidden at either end, all of it at once where that is hardly smaller
+ * then, else squares.  With room for one square alone that sees all.
+ */
+static void
+add_auto(struct plan *p, const struct cw_image *im, int squares)
+{
+	const bool wide = im->width > im->height;
+	const int64_t longer = wide ? im->width : im->height;
+	const int64_t shorter = wide ? im->height : im->width;
+	const bool hidden = (longer - shorter) * 16 > shorter;
+
+	if (!hidden || squares > 1)
+		add_center(p, im);
+	if (hidden && longer * 10 <= shorter * 13)
+		add_whole(p, im);
+	else if (hidden)
+		add_cover(p, im, squares > 1 ? squares - 1 : 1, squares > 1);
+}
+
 int
-cw_views_plan(enum cw_views mode, const struct cw_image *im,
+cw_views_plan(enum cw_views mode, const struct cw_image *im, int most,
     struct cw_view out[CW_VIEWS_MAX])
 {
-	const int longer = im->width > im->height ? im->width : im->height;
-	const int shorter = im->width > im->height ? im->height : im->width;
 	struct plan p = { out, 0, im->alpha != NULL ? CW_BGS : 1 };
-	int most = (int)CW_VIEWS_MAX / p.backgrounds;
+	const int squares = most / p.backgrounds;
 
-	CW_CHECK(shorter > 0);
-	if (mode == CW_VIEWS_CENTER || mode == CW_VIEWS_AUTO) {
-		add(&p, square(CW_VIEW_CENTER, (im->width - shorter) / 2,
-		    (im->height - shorter) / 2, shorter));
-		most--;
+	CW_CHECK(im->width > 0 && im->height > 0);
+	CW_CHECK(squares > 0 && most <= (int)CW_VIEWS_MAX);
+	switch (mode) {
+	case CW_VIEWS_CENTER:
+		add_center(&p, im);
+		break;
+	case CW_VIEWS_WHOLE:
+		add_whole(&p, im);
+		break;
+	case CW_VIEWS_COVER:
+		add_cover(&p, im, squares, false);
+		break;
+	default:
+		add_auto(&p, im, squares);
 	}
-	most = most < SQUARES_MAX ? most : SQUARES_MAX;
-	if (mode == CW_VIEWS_WHOLE)
-		add(&p, square(CW_VIEW_WHOLE, half_down(im->width - longer),
-		    half_down(im->height - longer), longer));
-	if (mode == CW_VIEWS_COVER ||
-	    (mode == CW_VIEWS_AUTO &&
-	    (int64_t)longer * 10 > (int64_t)shorter * 13))
-		add_cover(&p, im, most, mode == CW_VIEWS_AUTO);
 	return p.n;
 }

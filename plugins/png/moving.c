@@ -48,12 +48,13 @@ struct survey {
 	bool		 apart;		/* the first picture is no frame */
 	uint32_t	 frames;	/* fcTL chunks, and that picture */
 	bool		 whole;		/* up to IEND */
+	struct chunk	 exif;		/* type NULL: none */
 };
 
 static struct survey
 survey(const struct cw_decode_in *in)
 {
-	struct survey s = { false, false, 0, false };
+	struct survey s = { .frames = 0 };
 	struct chunk c;
 	bool picture = false;
 
@@ -66,6 +67,8 @@ survey(const struct cw_decode_in *in)
 		else if (is(&c, "IDAT") && !picture) {
 			picture = true;
 			s.apart = s.frames == 0;
+		} else if (is(&c, "eXIf") && s.exif.type == NULL) {
+			s.exif = c;
 		} else if (is(&c, "IEND")) {
 			s.whole = true;
 			break;
@@ -338,6 +341,10 @@ png_decode_moving(const struct cw_decode_in *in, struct cw_decode_out *out)
 		return fail(out, CW_DECODE_TRUNCATED,
 		    "ends before the picture does");
 	out->frames = s.frames;
+	if (s.exif.type != NULL && s.exif.len > 0) {
+		out->exif = s.exif.type + 4;
+		out->nexif = s.exif.len;
+	}
 	m.want = in->want_frames < s.frames ? in->want_frames : s.frames;
 	code = prepare(&m);
 	for (size_t at = sizeof(png_signature); code == CW_DECODE_OK &&

@@ -354,20 +354,20 @@ test_exif_blocks_that_lie_mean_as_is(void **state)
 		    "\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0" },
 		{ "long, little-endian", 8, 26, "II\x2a\0\x08\0\0\0\1\0"
 		    "\x12\1\4\0\1\0\0\0\x08\0\0\0\0\0\0\0" },
-		{ "directory in itself", 1, 26, "MM\0\x2a\0\0\0\0\0\1"
+		{ "directory in itself", 0, 26, "MM\0\x2a\0\0\0\0\0\1"
 		    "\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0" },
-		{ "directory outside", 1, 26, "MM\0\x2a\xff\xff\xff\xff\0\1"
+		{ "directory outside", 0, 26, "MM\0\x2a\xff\xff\xff\xff\0\1"
 		    "\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0" },
-		{ "directory at the end", 1, 14, "MM\0\x2a\0\0\0\x0c\0\1"
+		{ "directory at the end", 0, 14, "MM\0\x2a\0\0\0\x0c\0\1"
 		    "\0\0\xff\xff" },
-		{ "65535 entries", 1, 26, "MM\0\x2a\0\0\0\x08\xff\xff"
+		{ "65535 entries", 0, 26, "MM\0\x2a\0\0\0\x08\xff\xff"
 		    "\1\x13\0\3\0\0\0\1\0\6\0\0\0\0\0\0" },
-		{ "orientation 9", 1, 26, "MM\0\x2a\0\0\0\x08\0\1"
+		{ "orientation 9", 0, 26, "MM\0\x2a\0\0\0\x08\0\1"
 		    "\1\x12\0\3\0\0\0\1\0\x09\0\0\0\0\0\0" },
-		{ "two values", 1, 26, "MM\0\x2a\0\0\0\x08\0\1"
+		{ "two values", 0, 26, "MM\0\x2a\0\0\0\x08\0\1"
 		    "\1\x12\0\3\0\0\0\2\0\6\0\0\0\0\0\0" },
-		{ "no TIFF", 1, 14, "XX\0\x2a\0\0\0\x08\0\1\0\0\0\0" },
-		{ "nothing", 1, 0, "" },
+		{ "no TIFF", 0, 14, "XX\0\x2a\0\0\0\x08\0\1\0\0\0\0" },
+		{ "nothing", 0, 0, "" },
 	};
 
 	(void)state;
@@ -380,6 +380,58 @@ test_exif_blocks_that_lie_mean_as_is(void **state)
 		if (got != cases[i].want)
 			fail_msg("%s: %d", cases[i].what, got);
 		test_free(copy);
+	}
+}
+
+/* An Exif segment that says so, of 36 bytes. */
+static void
+put_exif(uint8_t *to, uint8_t orientation)
+{
+	static const uint8_t segment[] = "\xff\xe1\0\x22" "Exif\0\0"
+	    "MM\0\x2a\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\0\0\0\0\0\0\0";
+
+	memcpy(to, segment, 36);
+	to[29] = orientation;
+}
+
+/* As viewers do; else a second one turns the picture for us alone. */
+static void
+test_the_first_exif_that_says_one_counts(void **state)
+{
+	static const struct {
+		uint8_t	before[2], after;	/* the picture; 0: none */
+		bool	swapped;
+	} cases[] = {
+		{ { 6, 0 }, 0, true }, { { 1, 6 }, 0, false },
+		{ { 6, 1 }, 0, true }, { { 9, 6 }, 0, true },
+		{ { 0, 0 }, 6, false }, { { 1, 0 }, 6, false },
+	};
+	struct file f = a_jpeg(40, 30, TJSAMP_444, 0);
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(cases); i++) {
+		uint8_t *b = cw_arena_alloc(arena, f.n + 108);
+		struct cw_image im;
+		size_t n = 2;
+
+		memcpy(b, f.b, 2);
+		for (int k = 0; k < 2; k++)
+			if (cases[i].before[k] != 0) {
+				put_exif(b + n, cases[i].before[k]);
+				n += 36;
+			}
+		memcpy(b + n, f.b + 2, f.n - 4);
+		n += f.n - 4;
+		if (cases[i].after != 0) {
+			put_exif(b + n, cases[i].after);
+			n += 36;
+		}
+		memcpy(b + n, "\xff\xd9", 2);
+		n += 2;
+		if (cw_decode(b, n, &limits, 0, arena, &im, &code, &err) !=
+		    CW_OK)
+			fail_msg("case %zu: %s", i, err.text);
+		assert_int_equal(im.width, cases[i].swapped ? 30 : 40);
 	}
 }
 
@@ -400,6 +452,7 @@ main(void)
 		CASE(test_each_limit_has_its_code),
 		CASE(test_what_is_not_read_is_named),
 		CASE(test_exif_blocks_that_lie_mean_as_is),
+		CASE(test_the_first_exif_that_says_one_counts),
 	};
 
 	return cmocka_run_group_tests_name("decode_hostile", tests, set_up,

@@ -303,6 +303,26 @@ test_gif_frames_are_put_together_as_a_viewer_does(void **state)
 	}
 }
 
+/* A screen smaller than what is on it hides nothing from viewers. */
+static void
+test_gif_screen_grows_to_its_first_frame(void **state)
+{
+	struct gif g = { .n = 0 };
+	struct cw_image *im;
+
+	(void)state;
+	gif_open(&g, 2, 2);
+	gif_frame(&g, 1, 2, 9, 7, 1, -1, 1);
+	gif_frame(&g, 0, 0, 20, 20, 2, -1, 1);
+	gif_close(&g);
+	assert_int_equal(frames_of(g.b, g.n, 2, &im), 2);
+	assert_int_equal(im[0].width, 10);
+	assert_int_equal(im[0].height, 9);
+	assert_int_equal(pixel(&im[0], 9, 8), RED);
+	assert_int_equal(pixel(&im[0], 0, 8), NOTHING);
+	assert_int_equal(pixel(&im[1], 9, 8), GREEN);
+}
+
 static void
 test_gif_transparency_becomes_alpha(void **state)
 {
@@ -413,6 +433,46 @@ test_webp_exif_may_begin_as_in_a_jpeg(void **state)
 	assert_int_equal(frames_of(file, sizeof(file), 1, &im), 1);
 	assert_int_equal(im->w, 12);
 	assert_int_equal(im->h, 16);
+}
+
+/* A chunk as PNG has it, without a CRC that counts. */
+static size_t
+png_chunk(uint8_t *to, const char *type, const void *body, uint8_t n)
+{
+	const uint8_t head[8] = { 0, 0, 0, n, (uint8_t)type[0],
+	    (uint8_t)type[1], (uint8_t)type[2], (uint8_t)type[3] };
+
+	memcpy(to, head, sizeof(head));
+	memcpy(to + sizeof(head), body, n);
+	memset(to + sizeof(head) + n, 0, 4);
+	return sizeof(head) + n + 4;
+}
+
+static void
+test_a_moving_png_is_turned_as_a_still_one(void **state)
+{
+	static const char turn[] = "MM\0\x2a\0\0\0\x08\0\1"
+	    "\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0";
+	const size_t head = 33;		/* signature and IHDR */
+	uint8_t file[sizeof(png_moving) + 64];
+	struct cw_image *plain, *turned;
+	size_t n = head;
+
+	(void)state;
+	memcpy(file, png_moving, head);
+	n += png_chunk(file + n, "eXIf", turn, sizeof(turn) - 1);
+	memcpy(file + n, png_moving + head, sizeof(png_moving) - head);
+	n += sizeof(png_moving) - head;
+	assert_int_equal(frames_of(png_moving, sizeof(png_moving), 4, &plain),
+	    4);
+	assert_int_equal(frames_of(file, n, 4, &turned), 4);
+	/* what is up goes to the right */
+	for (int f = 0; f < 4; f++)
+		for (int y = 0; y < plain->h; y++)
+			for (int x = 0; x < plain->w; x++)
+				assert_int_equal(pixel(&turned[f],
+				    plain->h - 1 - y, x),
+				    pixel(&plain[f], x, y));
 }
 
 /* Decoded with so much memory, an error has its word. */
@@ -633,12 +693,14 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_gif_frames_are_put_together_as_a_viewer_does),
+		CASE(test_gif_screen_grows_to_its_first_frame),
 		CASE(test_gif_transparency_becomes_alpha),
 		CASE(test_frames_are_spread_evenly_with_both_ends),
 		CASE(test_more_frames_than_the_limit_are_not_taken),
 		CASE(test_webp_alpha_and_colours_are_exact_when_lossless),
 		CASE(test_webp_is_turned_by_its_exif),
 		CASE(test_webp_exif_may_begin_as_in_a_jpeg),
+		CASE(test_a_moving_png_is_turned_as_a_still_one),
 		CASE(test_memory_that_ends_anywhere_is_an_error),
 		CASE(test_webp_stops_when_its_time_is_over),
 		CASE(test_webp_frames_come_in_order),
