@@ -11,8 +11,8 @@
 
 #define NEUTRAL_FEW	8u	/* fewer make every image look suspicious */
 
-void
-cw_policy_warn(struct cw_warnings *w, struct cw_arena *a,
+static void CW_PRINTF(4, 5)
+warn(struct cw_warnings *w, struct cw_arena *a,
     const struct cw_yaml_place *at, const char *fmt, ...)
 {
 	char text[CW_ERR_MAX];
@@ -75,11 +75,11 @@ warn_pair(struct cw_policy_read *r, const struct line *first,
 
 	cw_yaml_quote(again->text, show);
 	if ((first->category == NULL) != (again->category == NULL))
-		cw_policy_warn(r->warnings, r->arena, &again->node->at,
+		warn(r->warnings, r->arena, &again->node->at,
 		    "%s is a prompt and a neutral one (line %d); it can "
 		    "tell nothing apart", show, line);
 	else
-		cw_policy_warn(r->warnings, r->arena, &again->node->at,
+		warn(r->warnings, r->arena, &again->node->at,
 		    "%s again (line %d)", show, line);
 }
 
@@ -111,17 +111,17 @@ lint_category(struct cw_policy_read *r, const struct cw_yaml *node,
     const struct cw_policy *p, const struct cw_category *c)
 {
 	if (c->thresholds.review == c->thresholds.block)
-		cw_policy_warn(r->warnings, r->arena, &node->at,
+		warn(r->warnings, r->arena, &node->at,
 		    "category %s: review equals block, so nothing is ever "
 		    "only reviewed", c->id);
 	if (p->scoring == CW_SOFTMAX && c->thresholds.review <= 0)
-		cw_policy_warn(r->warnings, r->arena, &node->at,
+		warn(r->warnings, r->arena, &node->at,
 		    "category %s: review at 0 flags every image", c->id);
 	if (c->reason.code[0] == '\0')
-		cw_policy_warn(r->warnings, r->arena, &node->at,
+		warn(r->warnings, r->arena, &node->at,
 		    "category %s has no reason.code to tell people", c->id);
 	if (c->calibration.present && c->calibration.a <= 0)
-		cw_policy_warn(r->warnings, r->arena, &node->at,
+		warn(r->warnings, r->arena, &node->at,
 		    "category %s: calibration a is not above 0, so higher "
 		    "scores count less", c->id);
 }
@@ -134,7 +134,7 @@ cw_policy_lint(struct cw_policy_read *r, const struct cw_yaml *root,
 	const struct cw_yaml *cat = cw_yaml_get(root, "categories")->first;
 
 	if (p->scoring != CW_COSINE && p->nneutral < NEUTRAL_FEW)
-		cw_policy_warn(r->warnings, r->arena, &neutral->at,
+		warn(r->warnings, r->arena, &neutral->at,
 		    "only %zu neutral prompts; %u or more keep harmless "
 		    "images out", p->nneutral, NEUTRAL_FEW);
 	for (size_t i = 0; i < p->ncategories; i++, cat = cat->next)
@@ -156,7 +156,7 @@ cw_policy_set_lint_model(const struct cw_policy_set *set,
 			if (!c->calibration.present ||
 			    strcmp(c->calibration.model, sha256) == 0)
 				continue;
-			cw_policy_warn(warnings, a, &at,
+			warn(warnings, a, &at,
 			    "category %s: calibration belongs to model "
 			    "%.12s, not to %.12s, and is not applied", c->id,
 			    c->calibration.model, sha256);

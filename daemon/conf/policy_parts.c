@@ -61,8 +61,8 @@ cw_policy_text(struct cw_policy_read *r, const struct cw_yaml *n,
 }
 
 /* A number within lo..hi; n may be NULL: *out stays. */
-enum cw_status
-cw_policy_number(struct cw_policy_read *r, const struct cw_yaml *n,
+static enum cw_status
+read_number(struct cw_policy_read *r, const struct cw_yaml *n,
     const char *what, double lo, double hi, double *out)
 {
 	char show[CW_YAML_SHOW];
@@ -178,10 +178,10 @@ cw_policy_read_thresholds(struct cw_policy_read *r, const struct cw_yaml *n,
 		return CW_OK;
 	st = cw_policy_known_keys(r, n, "thresholds", keys, CW_COUNT(keys));
 	if (st == CW_OK)
-		st = cw_policy_number(r, cw_yaml_get(n, "review"),
+		st = read_number(r, cw_yaml_get(n, "review"),
 		    "thresholds.review", lo, hi, &review);
 	if (st == CW_OK)
-		st = cw_policy_number(r, cw_yaml_get(n, "block"),
+		st = read_number(r, cw_yaml_get(n, "block"),
 		    "thresholds.block", lo, hi, &block);
 	if (st != CW_OK)
 		return st;
@@ -241,10 +241,10 @@ cw_policy_read_calibration(struct cw_policy_read *r, const struct cw_yaml *n,
 		    "calibration.kind is %s; want platt",
 		    cw_yaml_show(cw_yaml_get(n, "kind"), show));
 	if (st == CW_OK)
-		st = cw_policy_number(r, cw_yaml_get(n, "a"), "calibration.a",
+		st = read_number(r, cw_yaml_get(n, "a"), "calibration.a",
 		    -NUMBER_MAX, NUMBER_MAX, &c.a);
 	if (st == CW_OK)
-		st = cw_policy_number(r, cw_yaml_get(n, "b"), "calibration.b",
+		st = read_number(r, cw_yaml_get(n, "b"), "calibration.b",
 		    -NUMBER_MAX, NUMBER_MAX, &c.b);
 	if (st == CW_OK)
 		st = read_hash(r, cw_yaml_get(n, "model"), c.model);

@@ -48,9 +48,6 @@ enum cw_status cw_policy_no_room(struct cw_policy_read *r);
 /*
  * Single values within bounds, errors saying what; n may be NULL: *out stays.
  */
-CW_MUST_USE enum cw_status cw_policy_number(struct cw_policy_read *r,
-    const struct cw_yaml *n, const char *what, double lo, double hi,
-    double *out);
 CW_MUST_USE enum cw_status cw_policy_count(struct cw_policy_read *r,
     const struct cw_yaml *n, const char *what, uint32_t lo, uint32_t hi,
     uint32_t *out);
@@ -77,8 +74,6 @@ CW_MUST_USE enum cw_status cw_policy_read_tests(struct cw_policy_read *r,
 
 /* ---- warnings ---- */
 
-void cw_policy_warn(struct cw_warnings *w, struct cw_arena *a,
-    const struct cw_yaml_place *at, const char *fmt, ...) CW_PRINTF(4, 5);
 /* What is unwise in a policy that is right. */
 void cw_policy_lint(struct cw_policy_read *r, const struct cw_yaml *root,
     const struct cw_policy *p);

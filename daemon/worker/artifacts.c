@@ -14,9 +14,13 @@
 #include "worker/pipeline.h"
 #include "worker/plot.h"
 
-double
-cw_artifacts_margin_at(const struct cw_policy *p,
-    const struct cw_category *c, const char *model, float threshold)
+/*
+ * The margin at which a score reaches a threshold: where a map's caption puts
+ * the line.  NaN when there is none (a threshold of 0 or 1).
+ */
+static double
+margin_at(const struct cw_policy *p, const struct cw_category *c,
+    const char *model, float threshold)
 {
 	const struct cw_calibration *k = &c->calibration;
 	const bool calibrated = k->present && strcmp(k->model, model) == 0;
@@ -44,8 +48,7 @@ caption(struct cw_worker *w, const struct cw_map *m)
 	if (m->method == CW_M_SIMILARITY)
 		return cw_arena_printf(w->batch, "%s: %s  cosine %.3f",
 		    c->id, c->prompts[m->prompt].text, m->total);
-	line = cw_artifacts_margin_at(p, c, w->info->sha256,
-	    c->thresholds.review);
+	line = margin_at(p, c, w->info->sha256, c->thresholds.review);
 	if (isnan(line))
 		return cw_arena_printf(w->batch, "%s: %s  margin %+.2f",
 		    c->id, c->prompts[m->prompt].text, m->total);

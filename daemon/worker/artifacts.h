@@ -21,11 +21,4 @@
 CW_MUST_USE enum cw_status cw_artifacts_send(struct cw_worker *w,
     struct cw_task *t, struct cw_err *err);
 
-/*
- * The margin at which a score reaches a threshold: where a map's caption puts
- * the line.  NaN when there is none (a threshold of 0 or 1).
- */
-double cw_artifacts_margin_at(const struct cw_policy *p,
-    const struct cw_category *c, const char *model, float threshold);
-
 #endif /* CW_ARTIFACTS_H */

@@ -106,8 +106,9 @@ reach_of(const struct cw_contrast *k)
 	return sum;
 }
 
-enum cw_status
-cw_explain_margin(struct cw_worker *w, const struct cw_trace *trace,
+/* A map of one trace along one contrast; values and all parts are filled. */
+static enum cw_status
+margin_map(struct cw_worker *w, const struct cw_trace *trace,
     const struct cw_contrast *k, double total, struct cw_map *map,
     struct cw_err *err)
 {
@@ -156,7 +157,7 @@ similarity_map(struct cw_worker *w, const struct cw_trace *trace,
 	float one = 1;
 	struct cw_contrast k = { .bank = &bank, .weight = &one, .n = 1 };
 
-	return cw_explain_margin(w, trace, &k, cos[bank], map, err);
+	return margin_map(w, trace, &k, cos[bank], map, err);
 }
 
 static enum cw_status
@@ -183,8 +184,7 @@ make_map(struct cw_worker *w, enum cw_method method,
 		st = cw_contrast_make(p, c, r->prompt, cos,
 		    w->info->logit_scale, w->scratch, &k);
 		if (st == CW_OK)
-			return cw_explain_margin(w, trace, &k, r->margin, map,
-			    err);
+			return margin_map(w, trace, &k, r->margin, map, err);
 	}
 	if (st != CW_OK)
 		return cw_err_set(err, st, "no %s map: %s",

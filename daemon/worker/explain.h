@@ -76,9 +76,4 @@ CW_MUST_USE enum cw_status cw_explain_view(struct cw_worker *w,
 CW_MUST_USE enum cw_status cw_explain_settle(const struct cw_worker *w,
     struct cw_task *t, struct cw_err *err);
 
-/* A map of one trace along one contrast; values and all parts are filled. */
-CW_MUST_USE enum cw_status cw_explain_margin(struct cw_worker *w,
-    const struct cw_trace *trace, const struct cw_contrast *k, double total,
-    struct cw_map *map, struct cw_err *err);
-
 #endif /* CW_WORKER_EXPLAIN_H */
