@@ -122,8 +122,9 @@ static const struct cw_config_key keys[] = {
 	KEY("workers.batch_wait", MSEC, workers.batch_wait_ms, 0, 1000, "5ms",
 	    "How long the first image of a batch waits for company."),
 	KEY("workers.deadline", MSEC, workers.deadline_ms, 100, 600000, "30s",
-	    "Time one batch may take before its worker is killed and its "
-	    "images are tried again alone."),
+	    "Time one batch may take to its first answer, and from answer to "
+	    "answer, before its worker is killed and its images are tried "
+	    "again alone."),
 	KEY("workers.threads", COUNT, workers.threads, 1, 64, "1",
 	    "Threads of each worker. One per core in separate processes "
 	    "scales best."),
