@@ -194,8 +194,8 @@ static const struct cw_config_key keys[] = {
 	KEY("http.listen", STRING, http.listen, 0, 255, "\"127.0.0.1:5780\"",
 	    "host:port for /healthz, /readyz and /metrics; empty: no HTTP."),
 	KEY("http.token_file", PATH, http.token_file, 0, 0, "\"\"",
-	    "File whose first line is the bearer token every request must "
-	    "carry; needed beyond loopback."),
+	    "File whose first line is the bearer token that /metrics wants; "
+	    "health is told without it. Needed beyond loopback."),
 
 	KEY_E("log.to", log.to, log_to_word, "syslog",
 	    "syslog or stderr."),

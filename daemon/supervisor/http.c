@@ -165,7 +165,9 @@ answer(struct evhttp_request *req, int code, const char *reason,
 	(void)evhttp_add_header(h, "Content-Type", type);
 	(void)evhttp_add_header(h, "Cache-Control", "no-store");
 	(void)evhttp_add_header(h, "X-Content-Type-Options", "nosniff");
-	evhttp_send_reply(req, code, reason, body);
+	/* evhttp would send the body to a HEAD, too. */
+	evhttp_send_reply(req, code, reason,
+	    evhttp_request_get_command(req) == EVHTTP_REQ_HEAD ? NULL : body);
 }
 
 /* In a time that does not depend on where they differ. */
