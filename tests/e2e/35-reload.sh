@@ -69,5 +69,36 @@ kill -HUP "$DAEMON"
 check "SIGHUP on a bad set says so in the log" \
     until_true 10 grep -q 'extra\.yaml:[0-9]*:[0-9]*' "$TMP_DIR/log"
 same "and keeps the old one" "$third" "$(status policies.hash)"
+
+# expecting DECISION - a set, and what it is to decide of the picture: a
+# threshold of 0 gives every one to review
+expecting() {
+	sed 's/review: 0.55, block: 0.85/review: 0, block: 1/' "$TMP_DIR/good"
+	echo "tests: [{image: $(basename "$picture"), expect: $1}]"
+}
+cp "$picture" "$TMP_DIR/policies"
+expecting allow >"$TMP_DIR/policies/extra.yaml"
+if clipward reload >"$TMP_DIR/out" 2>&1; then
+	not_ok "a set that fails its own test is refused" "exit 0"
+else
+	ok "a set that fails its own test is refused"
+fi
+check "the test is named" grep -q \
+    "extra\.yaml: test $(basename "$picture") gives review; want allow" "$TMP_DIR/out"
+same "the old set stays" "$third" "$(status policies.hash)"
+same "and scores" "$third extra hate violence" "$(scored_under d)"
+expecting review >"$TMP_DIR/policies/extra.yaml"
+check "one that passes it is taken" clipward reload
+check "as another set" test "$(status policies.hash)" != "$third"
+same "which decides" review "$(client score -p e- "$picture" | "$PYTHON" -c 'import json, sys
+print(json.load(sys.stdin)["decision"])')"
+rm "$TMP_DIR/policies/$(basename "$picture")"
+fourth=$(status policies.hash)
+if clipward reload >"$TMP_DIR/out" 2>&1; then
+	not_ok "a test whose picture is not there is refused" "exit 0"
+else
+	ok "a test whose picture is not there is refused"
+fi
+same "the set before it stays" "$fourth" "$(status policies.hash)"
 check "the daemon goes on" is_ready
 finish
