@@ -187,8 +187,6 @@ exit_code_of(enum cw_status st)
 	case CW_E_LIMIT:
 	case CW_E_FORMAT:
 		return CW_EXIT_CONFIG;
-	case CW_E_BUSY:
-		return EXIT_OSERR;
 	default:
 		return EXIT_IOERR;
 	}

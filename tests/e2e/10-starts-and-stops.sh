@@ -42,11 +42,7 @@ sed "s#control: .*#control: {socket: $TMP_DIR/other.sock}#" \
 timeout 20 "$CW_BUILD/clipwardd" -d -f "$TMP_DIR/second.yaml" \
     >"$TMP_DIR/second.log" 2>&1
 code=$?
-if [ $code != 0 ] && [ $code != 124 ]; then
-	ok "a second daemon on the spool refuses"
-else
-	not_ok "a second daemon on the spool refuses" "exit $code"
-fi
+same "a second daemon on the spool refuses" 74 $code
 check "and the first one goes on" is_ready
 
 # taken WHAT PATTERN QUEUE - one on its own spool finds an address taken
