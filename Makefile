@@ -87,7 +87,8 @@ $(B)/plugins/%.so: $$(wildcard plugins/$$*.c plugins/$$*/*.c)
 
 # ---- tests -------------------------------------------------------------
 
-export CW_SHARED ?= $(wildcard $(CURDIR)/../shared)
+export CW_SHARED ?= $(patsubst %/reference/README.md,%,\
+	    $(wildcard $(CURDIR)/../shared/reference/README.md))
 export CW_BUILD = $(CURDIR)/$(B)
 # Debian's python3 has Debian's modules; another one may come first in PATH.
 export PATH := /usr/bin:$(PATH)
@@ -107,14 +108,16 @@ REPLAYS	  = $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libunit.a
 	$(LINK) -rdynamic $(ALL_L)
 
-check: uncounted deps-test all lint unit replay e2e faults	## everything a pull request must pass
-	@tests/run.sh total
-# What a run that failed has counted is not part of this one.
-uncounted:
+# One step after the other: -j is for what each of them compiles.  What a run
+# that failed has counted is not part of this one.
+check:				## everything a pull request must pass
 	@rm -f $(B)/tests/tally
+	@for step in deps-test all lint unit replay e2e faults; do \
+	    $(MAKE) --no-print-directory $$step || exit; done
+	@tests/run.sh total
 unit: all $(TESTS)		## unit and golden tests
 	@tests/run.sh unit $(TESTS)
-replay: $(REPLAYS)		## fuzz harnesses over the corpora kept
+replay: all $(REPLAYS)		## fuzz harnesses over the corpora kept
 	@REPLAYS='$(REPLAYS)' tests/run.sh replay tests/fuzz/replay.sh
 e2e: all			## the real daemon, driven from outside
 	@tests/run.sh e2e $(sort $(wildcard tests/e2e/[0-9]*.sh))
@@ -173,6 +176,6 @@ help:				## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*##[[:space:]]*/  \1	/p' Makefile | expand -t 14
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all always check uncounted unit replay e2e faults lint format demo pictures run bench bench-growth bench-kernels localise soak torture coverage valgrind fuzz deps \
+.PHONY: all always check unit replay e2e faults lint format demo pictures run bench bench-growth bench-kernels localise soak torture coverage valgrind fuzz deps \
 	deps-check deps-test install uninstall dist clean help print-libs
 .SECONDARY:
