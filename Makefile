@@ -123,7 +123,7 @@ e2e: all			## the real daemon, driven from outside
 	@tests/run.sh e2e $(sort $(wildcard tests/e2e/[0-9]*.sh))
 faults: all			## what must survive, in the short form
 	@JOBS=2 tests/run.sh faults $(sort $(wildcard tests/faults/[0-9]*.sh))
-lint:				## layers, docs, cppcheck, shellcheck, mandoc, -Werror
+lint: all			## layers, docs, cppcheck, shellcheck, mandoc, -Werror
 	@tests/lint/lint.sh
 format:				## clang-format over daemon, plugins and tests
 	clang-format -i $$(git ls-files 'daemon/*.[ch]' 'plugins/*.[ch]' 'tests/*.[ch]')

@@ -32,7 +32,13 @@ check_c() {
 	    -Idaemon -I. -DCW_VERSION='"0"' daemon plugins
 }
 check_sh() {
-	git ls-files '*.sh' '.ci/run' | xargs shellcheck -x
+	if [ -e .git ]; then
+		files=$(git ls-files '*.sh' '.ci/run')
+	else
+		files=".ci/run $(find . -name 'build*' -prune -o -name '*.sh' -print)"
+	fi || return
+	# shellcheck disable=SC2086
+	shellcheck -x $files
 }
 check_man() {
 	# Our pages refer to each other before they are installed.
