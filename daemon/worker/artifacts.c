@@ -10,6 +10,7 @@
 #include "format/verdict.h"
 #include "worker/channel.h"
 #include "worker/faithfulness.h"
+#include "worker/guilty.h"
 #include "worker/image.h"
 #include "worker/pipeline.h"
 #include "worker/plot.h"
@@ -164,46 +165,6 @@ send_overlay(struct making *k, const struct cw_image *frames,
 
 /* ---- redaction ---- */
 
-static bool
-is_flagged(const struct cw_worker *w, const struct cw_task *t, uint32_t i)
-{
-	const struct cw_category *c;
-	const struct cw_policy *p;
-
-	cw_policy_set_category(&w->bank->set, i, &p, &c);
-	return cw_thresholds_decide(&c->thresholds, t->image[i].score) !=
-	    CW_ALLOW;
-}
-
-/*
- * Regions of every map whose category fired; of all maps when the job asked
- * for maps of whatever scored highest.  A map that points nowhere stands for
- * all that its view saw.
- */
-static int
-guilty(struct cw_worker *w, const struct cw_task *t, uint32_t frame,
-    struct cw_region *out)
-{
-	const bool all = t->job.explain_set &&
-	    t->job.explain == CW_WHEN_ALWAYS;
-	int n = 0;
-
-	for (uint32_t i = 0; i < t->res.nmaps; i++) {
-		const struct cw_map *m = &t->res.maps[i];
-		const struct cw_view *v = &t->res.views[m->view];
-
-		if (t->frame_of[m->view] != frame ||
-		    (!all && !is_flagged(w, t, m->category)))
-			continue;
-		for (uint32_t k = 0; k < m->nregions; k++)
-			out[n++] = m->regions[k];
-		if (m->nregions == 0)
-			out[n++] = (struct cw_region){ v->x, v->y, v->w, v->h,
-				1 };
-	}
-	return n;
-}
-
 /* JPEG begins FF D8; everything else that redaction writes is PNG. */
 static const char *
 ending(const uint8_t *bytes, size_t n)
@@ -223,19 +184,25 @@ send_redacted(struct making *k, const struct cw_image *frames, bool invert,
 	    t->frame_of[t->res.maps[0].view] : 0;
 	const size_t batch = cw_arena_mark(w->batch),
 	    picture = cw_arena_mark(w->picture);
-	struct cw_region *list = cw_arena_zalloc(w->picture,
-	    CW_MAPS_MAX * CW_REGIONS_MAX, sizeof(*list));
+	struct cw_region *list = cw_arena_zalloc(w->picture, CW_GUILTY_MAX,
+	    sizeof(*list));
 	struct cw_err why = { "no room" };
 	enum cw_status st = CW_E_LIMIT;
 	uint8_t *bytes;
 	size_t n;
-	int regions;
+	int regions = 0;
 
-	if (list != NULL && (regions = guilty(w, t, frame, list)) > 0)
+	if (list != NULL && invert) {
+		regions = cw_guilty_mapped(w, t, frame, list);
+		st = CW_OK;
+	} else if (list != NULL)
+		st = cw_guilty_regions(w, t, frame, &frames[frame],
+		    k->cpu_end_us, list, &regions, &why);
+	if (st == CW_OK && regions == 0)
+		st = cw_err_set(&why, CW_E_NOT_FOUND, "nothing is flagged");
+	if (st == CW_OK)
 		st = cw_redact(&frames[frame], list, regions, invert,
 		    w->picture, &bytes, &n, &why);
-	else if (list != NULL)
-		st = cw_err_set(&why, CW_E_NOT_FOUND, "nothing is flagged");
 	if (st != CW_OK)
 		cw_task_without(t, "redaction", &why);
 	else

@@ -11,8 +11,8 @@
 
 /*
  * Send an ARTIFACT frame for each picture: one redacted and one inverted
- * picture, made of the regions of everything flagged; one overlay (and one
- * plot of curves) per map, named after its category.
+ * picture, of what guilty.h finds; one overlay (and one plot of curves) per
+ * map, named after its category.
  *
  * At most init.pictures, none begun after init.extras_ms of CPU time, and none
  * of more than CW_ARTIFACT_BYTES.  A picture that can't be made is left out

@@ -125,4 +125,9 @@ CW_MUST_USE enum cw_status cw_redact(const struct cw_image *im,
     const struct cw_region *regions, int nregions, bool invert,
     struct cw_arena *a, uint8_t **out, size_t *n, struct cw_err *err);
 
+/* The same as pixels beside im, in the arena, and not as a file. */
+CW_MUST_USE enum cw_status cw_redact_picture(const struct cw_image *im,
+    const struct cw_region *regions, int nregions, bool invert,
+    struct cw_arena *a, struct cw_image *out, struct cw_err *err);
+
 #endif /* CW_IMAGE_H */

@@ -200,18 +200,16 @@ to_jpeg(const struct cw_image *im, const uint8_t *rgb, struct cw_arena *a,
 }
 
 enum cw_status
-cw_redact(const struct cw_image *im, const struct cw_region *regions,
-    int nregions, bool invert, struct cw_arena *a, uint8_t **out, size_t *n,
+cw_redact_picture(const struct cw_image *im, const struct cw_region *regions,
+    int nregions, bool invert, struct cw_arena *a, struct cw_image *out,
     struct cw_err *err)
 {
-	const size_t pixels = (size_t)im->w * im->h, mark = cw_arena_mark(a);
-	uint8_t *rgb = cw_arena_alloc(a, pixels * 3), *alpha = NULL, *file;
+	const size_t pixels = (size_t)im->w * im->h;
+	uint8_t *rgb = cw_arena_alloc(a, pixels * 3);
+	uint8_t *alpha = im->alpha != NULL ? cw_arena_alloc(a, pixels) : NULL;
 	struct mixing *along = cw_arena_zalloc(a, (size_t)im->w,
 	    sizeof(*along));
-	enum cw_status st;
 
-	if (im->alpha != NULL)
-		alpha = cw_arena_alloc(a, pixels);
 	if (rgb == NULL || along == NULL ||
 	    (im->alpha != NULL && alpha == NULL))
 		return cw_err_set(err, CW_E_LIMIT,
@@ -235,10 +233,27 @@ cw_redact(const struct cw_image *im, const struct cw_region *regions,
 			opaque(alpha, (size_t)im->w, r);
 		}
 	}
-	if (strcmp(im->format, "jpeg") == 0)
-		st = to_jpeg(im, rgb, a, &file, n, err);
-	else
-		st = cw_png_write(rgb, alpha, im->w, im->h, a, &file, n, err);
+	*out = *im;
+	out->rgb = rgb;
+	out->alpha = alpha;
+	return CW_OK;
+}
+
+enum cw_status
+cw_redact(const struct cw_image *im, const struct cw_region *regions,
+    int nregions, bool invert, struct cw_arena *a, uint8_t **out, size_t *n,
+    struct cw_err *err)
+{
+	const size_t mark = cw_arena_mark(a);
+	struct cw_image y;
+	uint8_t *file;
+	enum cw_status st;
+
+	st = cw_redact_picture(im, regions, nregions, invert, a, &y, err);
+	if (st == CW_OK && strcmp(im->format, "jpeg") == 0)
+		st = to_jpeg(&y, y.rgb, a, &file, n, err);
+	else if (st == CW_OK)
+		st = cw_png_write(y.rgb, y.alpha, y.w, y.h, a, &file, n, err);
 	if (st != CW_OK) {
 		cw_arena_release(a, mark);
 		return st;

@@ -45,6 +45,22 @@ check "and quotes what people wrote" sh -c '! grep -q "<b>a" "$1"' - "$TMP_DIR/p
 
 cw redact -m "$starter" --prompt "a knife" -o "$TMP_DIR/red" "$picture"
 check "redact: no error" test $? -le 1
+
+# Two of a kind far apart: one map, but both have to go.
+"$PYTHON" - "$root/tests/data/sprites/skull.png" "$TMP_DIR/two.png" <<'EOT'
+import sys
+from PIL import Image
+one = Image.open(sys.argv[1]).convert("RGBA").resize((280, 280))
+wide = Image.new("RGB", (960, 320), "white")
+for x in 20, 660:
+    wide.paste(one, (x, 20), one)
+wide.save(sys.argv[2])
+EOT
+cw scan -m "$starter" -p "$root/policies" --json "$TMP_DIR/two.png" >"$TMP_DIR/out"
+check "two skulls are flagged" grep -q '"decision":"block"' "$TMP_DIR/out"
+cw redact -m "$starter" -p "$root/policies" -o "$TMP_DIR/none.png" "$TMP_DIR/two.png"
+cw scan -m "$starter" -p "$root/policies" --json "$TMP_DIR/none.png" >"$TMP_DIR/out"
+check "redacted, they are not" grep -q '"decision":"allow"' "$TMP_DIR/out"
 check "something is written" test -s "$TMP_DIR/red"
 check "and not the image" sh -c '! cmp -s "$1" "$2"' - "$picture" "$TMP_DIR/red"
 
