@@ -3,6 +3,7 @@
  */
 #include "model/model_config.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "model/doc.h"
@@ -14,7 +15,7 @@
 #define HIDDEN_MAX	65536
 #define LAYERS_MAX	256
 #define SIDE_MAX	4096		/* pixels */
-#define STREAM_MAX	(1 << 29)	/* floats of one image's stream */
+#define GRID_MAX	64		/* patches a side, as in a verdict */
 #define CONTEXT_MAX	4096
 #define VOCAB_MAX	(1 << 20)
 
@@ -300,6 +301,30 @@ read_means(struct cw_val v, const char *key, double min, float out[3],
 	return CW_OK;
 }
 
+/* open_clip's words for what is done to a picture, where it says any. */
+static enum cw_status
+check_open_clip_steps(struct cw_val pre, struct cw_err *err)
+{
+	static const struct {
+		const char	*key, *want;
+	} words[] = {
+		{ "interpolation", "bicubic" }, { "resize_mode", "shortest" },
+		{ "mode", "RGB" },
+	};
+	enum cw_status st;
+
+	for (size_t i = 0; i < CW_COUNT(words); i++) {
+		const char *s = words[i].want;
+
+		if ((st = cw_val_str(pre, words[i].key, &s, err)) != CW_OK)
+			return st;
+		if (strcmp(s, words[i].want) != 0)
+			return wrong(pre, err, words[i].key, s,
+			    words[i].want);
+	}
+	return CW_OK;
+}
+
 static enum cw_status
 read_open_clip(struct cw_val root, struct cw_model_config *c,
     struct cw_err *err)
@@ -320,6 +345,7 @@ read_open_clip(struct cw_val root, struct cw_model_config *c,
 	    err)) != CW_OK ||
 	    (st = read_open_clip_vision(cw_val_get(v, "vision_cfg"), c,
 	    err)) != CW_OK ||
+	    (st = check_open_clip_steps(pre, err)) != CW_OK ||
 	    (st = read_means(pre, "mean", -1e3, c->pixels.mean,
 	    err)) != CW_OK ||
 	    (st = read_means(pre, "std", 1e-6, c->pixels.std, err)) != CW_OK)
@@ -355,12 +381,45 @@ read_side(struct cw_val root, const char *key, int *out, struct cw_err *err)
 	return CW_OK;
 }
 
+/* What is done to a picture is what CLIP does: another model is refused. */
+static enum cw_status
+check_steps(struct cw_val root, struct cw_err *err)
+{
+	static const char *const steps[] = { "do_resize", "do_center_crop",
+	    "do_rescale", "do_normalize" };
+	int resample = 3;
+	double factor = 1.0 / 255;
+	enum cw_status st;
+
+	for (size_t i = 0; i < CW_COUNT(steps); i++) {
+		bool on = true;
+
+		if ((st = cw_val_bool(root, steps[i], &on, err)) != CW_OK)
+			return st;
+		if (!on)
+			return cw_err_set(err, CW_E_MODEL,
+			    "%s: %s is false; want true", root.file, steps[i]);
+	}
+	if ((st = cw_val_int(root, "resample", 0, 16, &resample, err)) !=
+	    CW_OK || (st = cw_val_real(root, "rescale_factor", 0, 1, &factor,
+	    err)) != CW_OK)
+		return st;
+	if (resample != 3)
+		return cw_err_set(err, CW_E_MODEL, "%s: resample is %d; want "
+		    "3, bicubic", root.file, resample);
+	if (fabs(factor * 255 - 1) > 1e-5)
+		return cw_err_set(err, CW_E_MODEL, "%s: rescale_factor is "
+		    "%.9g; want 1/255", root.file, factor);
+	return CW_OK;
+}
+
 static enum cw_status
 read_pixels(struct cw_val root, struct cw_model_config *c, struct cw_err *err)
 {
 	enum cw_status st;
 
-	if ((st = read_side(root, "size", &c->pixels.short_side,
+	if ((st = check_steps(root, err)) != CW_OK ||
+	    (st = read_side(root, "size", &c->pixels.short_side,
 	    err)) != CW_OK)
 		return st;
 	c->pixels.crop = c->pixels.short_side;
@@ -375,9 +434,10 @@ read_pixels(struct cw_val root, struct cw_model_config *c, struct cw_err *err)
 		return cw_err_set(err, CW_E_MODEL, "%s: crop_size is %d; want "
 		    "the model's image_size %d", root.file, c->pixels.crop,
 		    c->S);
-	if (c->pixels.short_side < c->pixels.crop)
-		return cw_err_set(err, CW_E_MODEL, "%s: size %d is smaller "
-		    "than crop_size %d", root.file, c->pixels.short_side,
+	/* else views, maps and what is redacted would lie elsewhere */
+	if (c->pixels.short_side != c->pixels.crop)
+		return cw_err_set(err, CW_E_MODEL, "%s: size is %d; want that "
+		    "of crop_size, %d", root.file, c->pixels.short_side,
 		    c->pixels.crop);
 	return CW_OK;
 }
@@ -403,11 +463,10 @@ read_main(int dirfd, const char *dir, const char *name, bool open_clip,
 	if (st == CW_OK && c->kind == CW_TOWER_VIT && c->P > c->S)
 		st = cw_err_set(err, CW_E_MODEL, "%s: patch_size %d is larger "
 		    "than image_size %d", doc.file, c->P, c->S);
-	if (st == CW_OK && c->kind == CW_TOWER_VIT && ((int64_t)(c->S / c->P) *
-	    (c->S / c->P) + 1) * c->image.width > STREAM_MAX)
-		st = cw_err_set(err, CW_E_MODEL, "%s: %d by %d patches of "
-		    "width %d are too many", doc.file, c->S / c->P,
-		    c->S / c->P, c->image.width);
+	if (st == CW_OK && c->kind == CW_TOWER_VIT && c->S / c->P > GRID_MAX)
+		st = cw_err_set(err, CW_E_MODEL, "%s: %d by %d patches; want "
+		    "at most %d by %d", doc.file, c->S / c->P, c->S / c->P,
+		    GRID_MAX, GRID_MAX);
 	cw_doc_close(&doc);
 	return st;
 }

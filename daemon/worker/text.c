@@ -47,9 +47,11 @@ add_span(const struct cw_worker *w, const char *s, size_t len,
 		if (out->n + n - 2 > IDS_MAX)
 			return cw_err_set(err, CW_E_LIMIT,
 			    "more than %d tokens", IDS_MAX);
-		memcpy(out->ids + out->n, ids + 1,
-		    (size_t)(n - 2) * sizeof(*ids));
-		out->n += n - 2;
+		/* what the vocabulary lacks has the end mark's id, and would
+		 * end the text there */
+		for (int i = 1; i < n - 1; i++)
+			if (ids[i] != out->end)
+				out->ids[out->n++] = ids[i];
 	}
 	cw_arena_release(w->scratch, mark);
 	if (st != CW_OK || n < T || len < 2)

@@ -325,20 +325,28 @@ test_scratch_for_a_batch_does_for_every_smaller_one(void **state)
 
 /* A copy of tests/golden/vit whose config.json is `config`. */
 static void
+put_file(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void
 make_dir(char *dir, const char *config)
 {
-	char cmd[512], path[256];
-	FILE *f;
+	char cmd[512];
 
 	strcpy(dir, "/tmp/cw-test-XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	snprintf(cmd, sizeof(cmd), "cp tests/golden/vit/*.* %s", dir);
 	assert_int_equal(system(cmd), 0);
-	snprintf(path, sizeof(path), "%s/config.json", dir);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(config, f);
-	fclose(f);
+	put_file(dir, "config.json", config);
 }
 
 static void
@@ -396,7 +404,7 @@ test_a_wrong_configuration_is_refused_in_words(void **state)
 		    "16, \"patch_size\": 32}}",
 		    "patch_size 32 is larger than image_size 16" },
 		{ "a million patches", "{\"vision_config\": {\"image_size\": "
-		    "4096, \"patch_size\": 1}}", "are too many" },
+		    "4096, \"patch_size\": 1}}", "want at most 64 by 64" },
 	};
 	char dir[32];
 
@@ -414,6 +422,45 @@ test_a_wrong_configuration_is_refused_in_words(void **state)
 			    cases[i].what, cw_status_name(st), err.text,
 			    cases[i].want);
 		assert_null(m);
+	}
+}
+
+static void
+test_pictures_are_prepared_as_for_clip_or_not_at_all(void **state)
+{
+	static const struct {
+		const char	*steps, *want;	/* NULL: it opens */
+	} cases[] = {
+		{ "{\"resample\": 3, \"do_resize\": true, \"size\": 24, "
+		    "\"rescale_factor\": 0.00392156862745098}", NULL },
+		{ "{\"resample\": 2}", "resample is 2; want 3, bicubic" },
+		{ "{\"do_center_crop\": false}",
+		    "do_center_crop is false; want true" },
+		{ "{\"do_normalize\": false}", "do_normalize is false" },
+		{ "{\"rescale_factor\": 0.0078125}",
+		    "rescale_factor is 0.0078125; want 1/255" },
+		{ "{\"size\": 32, \"crop_size\": 24}",
+		    "size is 32; want that of crop_size, 24" },
+	};
+	char dir[32];
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(cases); i++) {
+		struct cw_err err = { "" };
+		struct cw_model *m = NULL;
+		enum cw_status st;
+
+		make_dir(dir, CONFIG(""));
+		put_file(dir, "preprocessor_config.json", cases[i].steps);
+		st = cw_model_open(dir, &plain_opts, &m, &err);
+		remove_dir(dir);
+		if (cases[i].want == NULL) {
+			must(st, &err);
+			cw_model_close(&m);
+		} else if (st != CW_E_MODEL ||
+		    strstr(err.text, cases[i].want) == NULL)
+			fail_msg("got %s \"%s\"; want \"%s\"",
+			    cw_status_name(st), err.text, cases[i].want);
 	}
 }
 
@@ -568,6 +615,8 @@ main(void)
 		    test_scratch_for_a_batch_does_for_every_smaller_one),
 		cmocka_unit_test(
 		    test_a_wrong_configuration_is_refused_in_words),
+		cmocka_unit_test(
+		    test_pictures_are_prepared_as_for_clip_or_not_at_all),
 		cmocka_unit_test(
 		    test_a_configuration_that_the_weights_deny_names_the_tensor),
 		cmocka_unit_test(
