@@ -211,8 +211,11 @@ try_log_flood(long arg)
 	memset(b + 5, 'A', 1024);
 	b[20] = '\n';
 	b[30] = '\033';
-	for (long i = 0; i < arg; i++)
+	for (long i = 0; i < arg; i++) {
+		/* Each another one: repeated lines are folded by the log. */
+		b[40] = (unsigned char)('a' + i % 26);
 		lie(32, 0, sizeof(b), b, sizeof(b));
+	}
 	return 0;
 }
 
