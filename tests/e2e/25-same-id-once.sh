@@ -58,6 +58,6 @@ start
 stop
 start
 "$PYTHON" "$TMP_DIR/again.py" restarted || FAILED=1
-n=$(sqlite3 "$TMP_DIR"/spool/*.db 'select count(*) from verdicts' 2>/dev/null)
-[ -z "$n" ] || same "the store holds two verdicts" 2 "$n"
+same "the store holds two verdicts" 2 \
+    "$(sqlite3 "$TMP_DIR"/spool/*.db 'select count(*) from verdicts' 2>&1)"
 finish

@@ -126,10 +126,11 @@ def main():
     check("nobody was told two things", not ledger.contradictions,
           ledger.contradictions[:5])
     check("the daemon ends well", d.kill(signal.SIGTERM) == 0)
-    figure("%d kills (%s) over %d accepted jobs: 0 lost, 0 contradictions; "
+    figure("%d kills (%s) over %d accepted jobs: %d lost, %d contradictions; "
            "rate below %.1e a kill; %d sent again" % (
                kills, ", ".join("%d %s" % (v, k) for k, v in by.items()),
-               len(ledger.accepted), 3 / kills, resent))
+               len(ledger.accepted), len(lost), len(ledger.contradictions),
+               3 / kills, resent))
     check.done()
 
 
