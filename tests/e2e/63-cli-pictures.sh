@@ -146,6 +146,7 @@ while alive $scan && [ $killed -lt 6 ]; do
 done
 wait $scan
 figure "$killed workers killed under a scan of 403 images"
+check "there was one to kill" test $killed -ge 1
 if "$PYTHON" - "$TMP_DIR/out" <<'EOT'; then
 import json, sys
 v = [json.loads(l) for l in open(sys.argv[1])]
