@@ -4,7 +4,8 @@
 # run.sh total         - the sum of the groups since the last total.
 #
 # A unit test is a cmocka program; a script prints `ok NAME`, `not ok NAME: why`
-# and `skip NAME: why` lines.  What fails shows its whole output.
+# and `skip NAME: why` lines; one that prints none of them has failed.  What
+# fails shows its whole output.
 set -u
 
 tally=$CW_BUILD/tests/tally
@@ -74,6 +75,10 @@ for t in "$@"; do
 		;;
 	esac
 	[ "$rc" != 0 ] && [ "$rc" != 77 ] && [ "$f" = 0 ] && f=1
+	if [ $((p + f + s)) = 0 ]; then
+		f=1
+		echo "not ok $name: it checked nothing" >>"$out"
+	fi
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	if [ "$f" -gt 0 ]; then
 		bad=1
