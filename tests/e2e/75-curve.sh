@@ -72,13 +72,21 @@ for i in range(30):
         break
 check("watch hears verdicts", heard)
 deaf = socket(zmq.SUB, os.environ["PUB"], subscribe=b"", **curve("upload"))
+beside = socket(zmq.SUB, os.environ["PUB"], subscribe=b"", **curve("desk"))
 push = socket(zmq.PUSH, os.environ["PULL"], **curve("desk"))
 try:
     push.send_multipart([b"CW1", b"SUBMIT", b'{"id":"sneak"}', picture(4)],
                         zmq.NOBLOCK)
 except zmq.Again:
     pass
-up.submit(picture(3), id="late-one")
+# one that came after it has heard some: so would it have
+heard = False
+for i in range(30):
+    up.submit(picture(3), id="late%d" % i)
+    heard = heard or bool(beside.poll(300))
+    if heard:
+        break
+check("watch beside it hears", heard)
 check("submit hears nothing", not deaf.poll(700))
 up.answers.clear()
 up.ask("GET", id="sneak")
