@@ -43,8 +43,8 @@ while len(c.verdicts) < len(images) and time.monotonic() < end:
 check("six workers were killed", kills == 6, kills)
 check("every job is accepted once", len(c.accepted) == len(images) and
       not any(c.accepted.values()), len(c.accepted))
-check("every job has its verdict", set(c.verdicts) == set(images),
-      set(images) - set(c.verdicts))
+lost = set(images) - set(c.verdicts)
+check("every job has its verdict", set(c.verdicts) == set(images), lost)
 verdicts = [h["id"] for k, h in c.answers if k == "VERDICT"]
 check("and exactly one", len(verdicts) == len(set(verdicts)),
       len(verdicts))
@@ -57,8 +57,8 @@ check("the store says the same", all(
     c.get(n) == v for n, v in list(c.verdicts.items())[:20]))
 bad = validate(c.verdicts.values())
 check("by the schema", not bad, bad[:3])
-figure("%d kills, %d jobs, %d tried again, 0 lost" %
-       (kills, len(images), retried))
+figure("%d kills, %d jobs, %d tried again, %d lost" %
+       (kills, len(images), retried, len(lost)))
 check.done()
 EOT
 stop

@@ -28,12 +28,16 @@ def status(field):
     return int(re.search(field + r":\s+(\d+)", text).group(1))
 
 
-def ready():
-    """Is there a worker that waits for a job?"""
+def daemon():
     out = subprocess.run([os.environ["CW_BUILD"] + "/clipward", "--socket",
                           os.environ["TMP_DIR"] + "/control.sock", "status",
                           "--json"], capture_output=True).stdout
-    return any(w["state"] == "idle" for w in json.loads(out)["workers"])
+    return json.loads(out)
+
+
+def ready():
+    """Is there a worker that waits for a job?"""
+    return any(w["state"] == "idle" for w in daemon()["workers"])
 
 
 def corpus():
@@ -93,6 +97,7 @@ try:
 except FileNotFoundError:
     grown = -1
     check("the same worker lived through it", False)
+deaths = daemon()["counters"]["worker_deaths"]
 small = ["bad-jpeg-4-gigapixels.jpg", "bad-jpeg-20000-scans.jpg",
          "bad-png-60000x60000-1bit.png"]
 # The small bombs once more, each as the first picture of a fresh worker, whose
@@ -146,10 +151,10 @@ else:
 figure("bombs refused from the header: %s (bounds 10 ms, 1024 KB)" % ", ".join(
     "%s %.1f ms" % (n[4:].rsplit(".")[0], ms[n]) +
     (" +%.0f KB" % max(kb[n], 0) if known else "") for n in small))
-figure("%d hostile files, 0 deaths (rate below %.1e), slowest %.0f ms (%s), "
+figure("%d hostile files, %d deaths (rate below %.1e), slowest %.0f ms (%s), "
        "memory +%.0f MB; bombs %s ms" % (
-           len(times), 3 / len(times), times[slow[-1]] * 1e3, slow[-1],
-           grown, ", ".join("%.0f" % (times[n] * 1e3) for n in small)))
+           len(times), deaths, 3 / len(times), times[slow[-1]] * 1e3,
+           slow[-1], grown, ", ".join("%.0f" % (times[n] * 1e3) for n in small)))
 check.done()
 EOT
 check "the daemon goes on" is_ready

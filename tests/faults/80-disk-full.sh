@@ -62,7 +62,7 @@ def fill():
     os.close(fd)
 
 
-backs = []
+backs, gone = [], set()
 for round_ in range(3 if LONG else 2):
     submit(20)
     c.until(lambda: len(c.accepted) + len(c.busy) > 4 + 20 * round_, 10)
@@ -89,6 +89,7 @@ for round_ in range(3 if LONG else 2):
     accepted = set(c.accepted)
     c.until(lambda: accepted <= set(c.verdicts), 30)
     lost = accepted - set(c.verdicts)
+    gone |= lost
     check("round %d: nothing accepted is lost" % round_, not lost,
           sorted(lost)[:5])
     wrong = [v for v in c.verdicts.values() if v["decision"] == "error"]
@@ -135,9 +136,13 @@ c.until(lambda: all(i in c.verdicts for i in held), 10)
 check("no descriptors: back in five seconds",
       all(i in c.verdicts for i in held) and
       time.monotonic() - began < 5.5, time.monotonic() - began)
+c.until(lambda: set(c.accepted) <= set(c.verdicts), 30)
+gone |= set(c.accepted) - set(c.verdicts)
+check("and nothing accepted is lost at the end", not gone, sorted(gone)[:5])
 check("the daemon ends well", d.kill(signal.SIGTERM) == 0)
-figure("%d accepted over %d full disks: 0 lost, back after %.0f ms at most "
-       "(bound 5000)" % (len(c.accepted), len(backs), max(backs) * 1e3))
+figure("%d accepted over %d full disks: %d lost, back after %.0f ms at most "
+       "(bound 5000)" % (len(c.accepted), len(backs), len(gone),
+                         max(backs) * 1e3))
 d.stop()
 check.done()
 EOT
