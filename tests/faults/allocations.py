@@ -21,6 +21,7 @@ import frames as fr  # noqa: E402
 
 MOST = 2000
 SHORT_S = 1.0           # of each phase, when not LONG
+LEAST = 6               # values of n of each phase, however long they take
 CLEAN, LIBRARY, CRASH = "clean", "library", "crash"
 
 
@@ -94,6 +95,7 @@ def numbers():
 class Phase:
     def __init__(self, name, program, late=False):
         self.name, self.shim = name, Shim(program, late)
+        self.hit = []           # each n that something was refused for
         self.runs = self.refused = 0
         self.library, self.bad, self.libraries = 0, [], set()
 
@@ -106,6 +108,8 @@ class Phase:
             refused = self.shim.s.refused
             self.runs += 1
             self.refused += refused
+            if refused > 0:
+                self.hit.append(n)
             how, text = self.shim.outcome()
             if how == LIBRARY:
                 self.library += 1
@@ -116,10 +120,13 @@ class Phase:
                 self.bad.append("n=%d: %s %s" % (n, wrong or "", text))
             if LONG and refused == 0 and how == CLEAN:
                 break           # it never asks n times: nor for more
-            if not LONG and time.monotonic() - began > SHORT_S:
+            if (not LONG and len(self.hit) >= LEAST and
+                    time.monotonic() - began > SHORT_S):
                 break
         check("%s: no crash" % self.name, not self.bad,
               "; ".join(self.bad[:3]))
+        check("%s: refused for %d values of n or more" % (self.name, LEAST),
+              len(self.hit) >= LEAST, (self.hit, self.runs))
         if os.environ.get("VERBOSE"):
             for b in self.bad:
                 print("#", self.name, b)
@@ -310,11 +317,14 @@ work = Work()
 phase("supervisor, job and reload", "clipwardd", work.once)
 if work.d is not None:
     check("it ends well after all that", quick_stop(work.d) == 0)
-runs = sum(p.runs for p in phases)
+runs = sum(len(p.hit) for p in phases)
 library = sum(p.library for p in phases)
-figure("allocations: %d refused in %d runs, every n-th for n up to %d: "
+figure("allocations: %d refused in %d runs, every n-th for %d values of n or "
+       "more in each of %d phases, the largest %d: "
        "%d crashes of ours; %d times %s ended itself; bound %.2f %%" % (
-           sum(p.refused for p in phases), runs, MOST,
+           sum(p.refused for p in phases), runs,
+           min((len(p.hit) for p in phases), default=0), len(phases),
+           max((n for p in phases for n in p.hit), default=0),
            sum(len(p.bad) for p in phases), library,
            ", ".join(sorted(set().union(*[p.libraries for p in phases])))
            or "no library", 300.0 / max(runs, 1)))
