@@ -147,7 +147,7 @@ localise: all			## does the map point at the object? MODEL=DIR
 	@python3 tests/bench/localise.py $(if $(MODEL),--model $(MODEL))
 soak: all			## memory under full load; MODEL=DIR SECONDS_=600
 	@tests/faults/soak.sh
-torture: all $(B)/tests/unit/test_spool	## the long form of every fault test
+torture: all $(addprefix $(B)/tests/unit/,test_spool test_syslog)	## the long form of every fault test
 	@tests/faults/torture.sh
 coverage:			## lines of our parsers that tests run; LIMIT=90
 	@tests/coverage.sh
