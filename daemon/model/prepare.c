@@ -18,7 +18,8 @@
 #include "base/io.h"
 
 #define MAGIC		"CWPACK5"	/* with its NUL; raise on any change */
-#define HEAD_BYTES	4096u		/* a page: what follows stays aligned */
+#define PAGE		4096u		/* at which each matrix begins */
+#define HEAD_BYTES	PAGE
 #define PARTS_MAX	3		/* q, k and v */
 
 struct prepare_head {
@@ -239,8 +240,8 @@ plan_make(struct plan *p, struct cw_weights *w, enum cw_tower_kind kind,
 		p->m[i].b_at = p->bytes;
 		p->bytes += (size_t)p->m[i].out * sizeof(float);
 	}
-	p->bytes = (p->bytes + 63) & ~(size_t)63;
 	for (size_t i = 0; i < p->n; i++) {
+		p->bytes = (p->bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
 		p->m[i].w_at = p->bytes;
 		p->bytes += p->m[i].kernel->packed_bytes(p->m[i].in,
 		    p->m[i].out);

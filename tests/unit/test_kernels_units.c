@@ -83,6 +83,49 @@ test_small_rows_lose_nothing_beside_large_ones(void **state)
 		}
 }
 
+/* A column's error is as small beside its own results as it is alone. */
+static void
+check_columns(const struct cw_kernel *k, int large)
+{
+	enum { UNIT = 51, IN = 1600, OUT = 128 };
+	const struct cw_input in = { x, UNIT, IN, UNIT };
+	size_t mark = cw_arena_mark(arena);
+	void *p = cw_arena_alloc(arena, k->packed_bytes(IN, OUT));
+	struct cw_linear l = { IN, OUT, w, bias, k, p };
+
+	refill(NULL);
+	for (int i = 0; i < IN; i++)
+		w[large * IN + i] *= 1e4f;
+	k->pack(w, IN, OUT, p);
+	cw_linear_apply(&l, &in, y, OUT, CW_ACT_NONE, res, arena);
+	for (int o = 0; o < OUT; o++) {
+		double worst = 0, top = 0;
+
+		for (int r = 0; r < UNIT; r++) {
+			double sum = (double)bias[o] + res[r * OUT + o];
+
+			for (int i = 0; i < IN; i++)
+				sum += (double)x[r * IN + i] * w[o * IN + i];
+			worst = fmax(worst, fabs(sum - y[r * OUT + o]));
+			top = fmax(top, fabs(sum));
+		}
+		near(k->name, "share", large, o, worst / top, 0, 1e-5);
+	}
+	cw_arena_release(arena, mark);
+}
+
+static void
+test_small_columns_lose_nothing_beside_large_ones(void **state)
+{
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++)
+		for (int large = 0; large < 128 && !k->int8 &&
+		    k->supported(); large += 13)
+			check_columns(k, large);
+}
+
 static void
 test_a_unit_without_scratch_keeps_none(void **state)
 {
@@ -162,6 +205,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_units_of_rows_multiply_on_all_remainders),
 		TEST(test_small_rows_lose_nothing_beside_large_ones),
+		TEST(test_small_columns_lose_nothing_beside_large_ones),
 		TEST(test_a_unit_without_scratch_keeps_none),
 		TEST(test_a_unit_does_not_depend_on_another),
 	};

@@ -16,6 +16,8 @@
 #ifndef CW_FP32_BODY_H
 #define CW_FP32_BODY_H
 
+#include <math.h>
+
 #include "model/kernels/rows_body.h"
 #include "model/kernels/transpose.h"
 
@@ -30,6 +32,9 @@
  * fetched after it and the activations stay in a core's own cache.
  */
 #define DEPTH		768
+
+/* How far apart values may be that are summed: by four of 24 bits. */
+#define EVEN_RANGE	16
 
 /* Where a tile goes and what happens to it on the way. */
 struct fp32_out {
@@ -132,24 +137,61 @@ fp32_loose_tile(int rows, int k, const float *a, size_t lda, const float *b,
 }
 
 static size_t
-fp32_packed_bytes(int in, int out)
+fp32_panel_bytes(int in, int out)
 {
 	return (size_t)((out + N - 1) / N * N) * (size_t)in * sizeof(float);
+}
+
+/* The panels, and behind them a byte for each pair: see fp32_strassen.h. */
+static size_t
+fp32_packed_bytes(int in, int out)
+{
+	const size_t pairs = (size_t)(out / (2 * N));
+
+	return (fp32_panel_bytes(in, out) + pairs + 63) & ~(size_t)63;
+}
+
+static float
+fp32_largest(const float *row, int n)
+{
+	float top = 0;
+
+	for (int i = 0; i < n; i++)
+		top = fabsf(row[i]) <= top ? top : fabsf(row[i]);
+	return top;
+}
+
+/* Is each of N columns of weights of one order with that N behind it? */
+static bool
+fp32_even_pair(const float *w, int in)
+{
+	for (int o = 0; o < N; o++, w += in) {
+		float a = fp32_largest(w, in);
+		float b = fp32_largest(w + (size_t)N * (size_t)in, in);
+
+		if (!(a <= EVEN_RANGE * b && b <= EVEN_RANGE * a))
+			return false;
+	}
+	return true;
 }
 
 static void
 fp32_pack(const float *w, int in, int out, void *dst)
 {
+	const size_t panels = fp32_panel_bytes(in, out);
+	unsigned char *even = (unsigned char *)dst + panels;
 	float *to = dst;
 
-	for (int o = 0; o < out; o += N) {
+	memset(even, 0, fp32_packed_bytes(in, out) - panels);
+	for (int o = 0; o < out; o += N, w += (size_t)N * (size_t)in) {
 		int cols = out - o < N ? out - o : N;
 
 		if (cols < N)
 			memset(to, 0, (size_t)in * N * sizeof(*to));
-		cw_transpose(w + (size_t)o * (size_t)in, (size_t)in, cols,
-		    in, to, N);
+		cw_transpose(w, (size_t)in, cols, in, to, N);
 		to += (size_t)in * N;
+		if (o % (2 * N) == 0 && out - o >= 2 * N)
+			*even++ = fp32_even_pair(w, in);
 	}
 }
 

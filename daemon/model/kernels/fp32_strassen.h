@@ -27,7 +27,8 @@
  *
  * A row is rounded together with another of its group, so a group never has
  * rows of two units (struct cw_input), nor two whose sizes are far apart: the
- * smaller one would lose digits.  Those go straight.
+ * smaller one would lose digits.  Those go straight, and so does a pair of
+ * panels with such columns in the same place.
  *
  * Done twice over, 49 products for 64 were hardly faster with eight pictures
  * and slower with one: a sum of four parts of b is more than a second-level
@@ -39,8 +40,6 @@
 /* Less than that is not worth the additions. */
 #define STRASSEN_ROWS	24
 #define STRASSEN_DEPTH	256
-/* How far apart rows may be: by four of 24 bits. */
-#define STRASSEN_RANGE	16
 /* So many groups go through the panels together: what is theirs stays near. */
 #define STRASSEN_GROUPS	8
 
@@ -342,10 +341,27 @@ strassen_even(const struct strassen_group *g, const float *x, size_t ldx,
 		float a = strassen_size(x + (size_t)i * ldx, in);
 		float b = strassen_size(x + (size_t)other * ldx, in);
 
-		if (!(a <= STRASSEN_RANGE * b && b <= STRASSEN_RANGE * a))
+		if (!(a <= EVEN_RANGE * b && b <= EVEN_RANGE * a))
 			return false;
 	}
 	return true;
+}
+
+/* The columns of an uneven pair from output o on, of a group's rows. */
+static void
+strassen_straight(const struct cw_linear *l, int o,
+    const struct strassen_group *g, const struct cw_input *x, float *y,
+    size_t ldy, enum cw_act act, const float *residual,
+    struct cw_arena *scratch)
+{
+	const size_t at = (size_t)g->at * ldy + (size_t)o;
+	const struct cw_linear pair = { .in = l->in, .out = 2 * N,
+	    .b = l->b != NULL ? l->b + o : NULL, .packed =
+	    (const float *)l->packed + (size_t)o * (size_t)l->in };
+
+	fp32_straight(&pair, &(struct cw_input){ x->x + (size_t)g->at *
+	    (size_t)x->ld, 2 * g->h - g->odd, x->ld, 1 }, y + at, (int)ldy,
+	    act, residual != NULL ? residual + at : NULL, scratch);
 }
 
 /* Does such a product gain by it? */
@@ -361,9 +377,12 @@ strassen_fits(const struct cw_linear *l, int unit, enum cw_act act)
 static void
 strassen_layer(const struct cw_linear *l, int p, int k,
     const struct strassen_group *g, int n, const struct cw_input *x, float *y,
-    size_t ldy, enum cw_act act, const float *residual, float *keep)
+    size_t ldy, enum cw_act act, const float *residual, float *keep,
+    struct cw_arena *scratch)
 {
 	const float *panel = (const float *)l->packed + (size_t)p * N;
+	const unsigned char *pair_even = (const unsigned char *)l->packed +
+	    fp32_panel_bytes(l->in, l->out);
 	const size_t in = (size_t)l->in, ldx = (size_t)x->ld;
 
 	for (int i = 0; i < n; i++)
@@ -372,9 +391,14 @@ strassen_layer(const struct cw_linear *l, int p, int k,
 		struct fp32_out out = { .ldy = ldy, .ldr = ldy, .act = act,
 		    .alpha = 1, .cols = 2 * N,
 		    .bias = l->b != NULL && p == 0 ? l->b + o : NULL };
+		const bool even = *pair_even++ != 0;
 
-		strassen_multiply(g, n, k, panel, in, keep);
-		for (int i = 0; i < n; i++) {
+		if (even)
+			strassen_multiply(g, n, k, panel, in, keep);
+		for (int i = 0; i < n && !even && p == 0; i++)
+			strassen_straight(l, o, &g[i], x, y, ldy, act,
+			    residual, scratch);
+		for (int i = 0; i < n && even; i++) {
 			size_t at = (size_t)g[i].at * ldy + (size_t)o;
 
 			out.y = y + at;
@@ -425,7 +449,7 @@ strassen_apply(const struct cw_linear *l, const struct cw_input *x, float *y,
 		for (int p = 0; p < l->in && n > 0; p += depth)
 			strassen_layer(l, p, (p + depth < l->in ? depth :
 			    l->in - p) / 2, g, n, x, y, (size_t)ldy, act,
-			    p > 0 ? y : residual, keep);
+			    p > 0 ? y : residual, keep, scratch);
 		n = 0;
 	}
 	cw_arena_release(scratch, mark);
