@@ -35,6 +35,37 @@ CW_NAMES(cw_no_map, enum cw_no_map, no_maps)
 CW_NAMES(cw_method, enum cw_method, methods)
 CW_NAMES_PARSE(cw_method, methods)
 
+/* ---- the views that scores are of ---- */
+
+uint32_t
+cw_result_views(const struct cw_policy *p, const struct cw_cat_result *cats)
+{
+	uint32_t views = 0;
+
+	_Static_assert(CW_VIEWS_MAX <= 32, "a bit for each view");
+	for (size_t i = 0; i < p->ncategories; i++)
+		if (cats[i].source != CW_FROM_NONE)
+			views |= UINT32_C(1) << cats[i].view;
+	return views == 0 ? 1 : views;
+}
+
+size_t
+cw_result_nfurther(const struct cw_policy_set *set,
+    const struct cw_cat_result *cats)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->npolicies; i++) {
+		const struct cw_policy *p = &set->policies[i];
+		uint32_t views = cw_result_views(p, cats);
+
+		while ((views &= views - 1) != 0)
+			n += p->nneutral;
+		cats += p->ncategories;
+	}
+	return n;
+}
+
 /* ---- writing ---- */
 
 static void
@@ -117,6 +148,7 @@ put_scores(struct cw_pack *w, const struct cw_result *res,
 	}
 	cw_put_floats(w, res->cosines, set->nprompts);
 	cw_put_floats(w, res->scores, set->nprompts);
+	cw_put_floats(w, res->further, cw_result_nfurther(set, res->cats));
 	cw_put_u32(w, res->nmaps);
 	for (uint32_t i = 0; i < res->nmaps; i++)
 		put_map(w, &res->maps[i]);
@@ -188,6 +220,18 @@ get_numbers(struct cw_unpack *r, struct cw_arena *a, size_t want)
 		r->bad = true;
 	for (size_t i = 0; i < n; i++)
 		if (!isfinite(v[i]) || fabsf(v[i]) > CURVE_VALUE_MAX)
+			r->bad = true;
+	return v;
+}
+
+/* As far from 0 as 1, and what rounding adds. */
+static float *
+get_cosines(struct cw_unpack *r, struct cw_arena *a, size_t want)
+{
+	float *v = get_numbers(r, a, want);
+
+	for (size_t i = 0; i < want && !r->bad; i++)
+		if (fabsf(v[i]) > 1.001f)
 			r->bad = true;
 	return v;
 }
@@ -322,11 +366,11 @@ get_scores(struct cw_unpack *r, const struct cw_policy_set *set,
 		c->text_score = get_number(r);
 		c->no_map = cw_get_below(r, CW_NO_MAPS);
 	}
-	res->cosines = get_numbers(r, a, set->nprompts);
+	res->cosines = get_cosines(r, a, set->nprompts);
 	res->scores = get_numbers(r, a, set->nprompts);
-	for (size_t i = 0; i < set->nprompts && !r->bad; i++)
-		if (fabsf(res->cosines[i]) > 1.001f)
-			r->bad = true;
+	if (!r->bad)
+		res->further = get_cosines(r, a,
+		    cw_result_nfurther(set, res->cats));
 	res->nmaps = cw_get_below(r, CW_MAPS_MAX + 1);
 	res->maps = get_array(r, a, res->nmaps, sizeof(*res->maps));
 	for (uint32_t i = 0; i < res->nmaps && !r->bad; i++)

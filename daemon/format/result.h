@@ -133,7 +133,11 @@ struct cw_result {
 	uint32_t	 embed;
 	struct cw_cat_result *cats;	/* [set->ncategories] */
 	float		*cosines;	/* [set->nprompts] each at its category's
-					   view (neutral: the first view) */
+					   view (neutral: the first of the
+					   policy's cw_result_views) */
+	float		*further;	/* [cw_result_nfurther] policy by policy
+					   and view by view: the neutral cosines
+					   at the others of cw_result_views */
 	float		*scores;	/* [set->nprompts] each prompt's own score at
 					   that view; 0 for neutral ones */
 	struct cw_map	*maps;		/* [nmaps] */
@@ -141,6 +145,19 @@ struct cw_result {
 	struct cw_text_result text;
 	struct cw_timing timing;
 };
+
+/*
+ * The views that a policy's categories were scored on, bit by number; the
+ * first one when no category was.  cats: [p->ncategories] of the policy.
+ */
+uint32_t cw_result_views(const struct cw_policy *p,
+    const struct cw_cat_result *cats);
+/*
+ * Floats of further.  What is in it follows from the categories' views, so a
+ * frame says it once and can't say it wrong.  cats: [set->ncategories].
+ */
+size_t cw_result_nfurther(const struct cw_policy_set *set,
+    const struct cw_cat_result *cats);
 
 void cw_result_pack(const struct cw_result *res,
     const struct cw_policy_set *set, struct cw_pack *w);

@@ -9,6 +9,7 @@
 #include "format/verdict_scores.h"
 
 #define PROMPT_BYTES	160u	/* that most prompts take in it */
+#define FURTHER_BYTES	24u	/* and a neutral one's cosine at a further view */
 
 void
 cw_policy_set_category(const struct cw_policy_set *set, uint32_t i,
@@ -203,9 +204,26 @@ put_flags(struct cw_pack *w, const struct cw_policy_set *set,
 		cw_json_put_close(w, ']');
 }
 
-static void
-put_views(struct cw_pack *w, const struct cw_result *res)
+/* Those that any score is of, bit by number. */
+static uint32_t
+used_views(const struct cw_policy_set *set, const struct cw_result *res)
 {
+	const struct cw_cat_result *r = res->cats;
+	uint32_t used = 0;
+
+	for (size_t i = 0; i < set->npolicies; i++) {
+		used |= cw_result_views(&set->policies[i], r);
+		r += set->policies[i].ncategories;
+	}
+	return used;
+}
+
+static void
+put_views(struct cw_pack *w, const struct cw_policy_set *set,
+    const struct cw_result *res)
+{
+	const uint32_t used = used_views(set, res);
+
 	begin(w, "views", '[');
 	for (uint32_t i = 0; i < res->nviews; i++) {
 		const struct cw_view *v = &res->views[i];
@@ -218,6 +236,8 @@ put_views(struct cw_pack *w, const struct cw_result *res)
 		put_rectangle(w, "crop", v->x, v->y, v->w, v->h);
 		if (v->frame > 0)
 			put_int(w, "frame", v->frame);
+		if (res->nviews > 1 && (used >> i & 1) != 0)
+			put_bool(w, "used", true);
 		cw_json_put_close(w, '}');
 	}
 	cw_json_put_close(w, ']');
@@ -384,7 +404,7 @@ put_scored(struct cw_pack *w, const struct cw_policy_set *set,
 	put_flags(w, set, res, false);
 	put_flags(w, set, res, true);
 	cw_verdict_put_scores(w, set, res);
-	put_views(w, res);
+	put_views(w, set, res);
 	if (res->nmaps > 0) {
 		begin(w, "maps", '[');
 		for (uint32_t i = 0; i < res->nmaps; i++)
@@ -455,7 +475,8 @@ cw_verdict_json(const struct cw_verdict_facts *f,
 
 	/* Room for most verdicts, so that few are moved while they grow. */
 	cw_pack_init(&w, a, 16384 + (res->failed ? 0 :
-	    set->nprompts * PROMPT_BYTES));
+	    set->nprompts * PROMPT_BYTES +
+	    cw_result_nfurther(set, res->cats) * FURTHER_BYTES));
 	put_verdict(&w, f, set, res);
 	cw_put_u8(&w, '\0');
 	if (!cw_pack_ok(&w))

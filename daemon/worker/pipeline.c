@@ -380,7 +380,10 @@ complete(struct cw_worker *w, struct cw_task *t)
 	const uint64_t t0 = cw_now_us();
 	struct cw_err why = { "" };
 
-	cw_score_settle(w->bank, t);
+	if (cw_score_settle(w->bank, w->batch, t, &why) != CW_OK) {
+		cw_task_fail(w, t, CW_ST_SCORE, "limit", why.text);
+		return;
+	}
 	if (cw_explain_settle(w, t, &why) != CW_OK)
 		cw_task_fail(w, t, CW_ST_EXPLAIN, "limit", why.text);
 	cw_task_spent(&t->res.timing.explain, t0);

@@ -49,6 +49,7 @@ cw_score_begin(const struct cw_bank *b, struct cw_arena *a,
 
 	t->applied = cw_arena_zalloc(a, set->npolicies, sizeof(*t->applied));
 	t->image = cw_arena_zalloc(a, n, sizeof(*t->image));
+	t->neutral = cw_arena_floats(a, CW_VIEWS_MAX * set->nprompts);
 	t->maps = cw_arena_zalloc(a, n, sizeof(*t->maps));
 	t->res.cats = cw_arena_zalloc(a, n, sizeof(*t->res.cats));
 	t->res.cosines = cw_arena_zalloc(a, set->nprompts, sizeof(float));
@@ -99,6 +100,20 @@ score_category(const struct cw_worker *w, struct cw_task *t, uint32_t i,
 	return CW_OK;
 }
 
+/* The view's neutral cosines, if it is the harshest of any category so far. */
+static void
+keep_neutral(const struct cw_policy_set *set, const struct cw_policy *p,
+    struct cw_task *t, uint32_t view, const float *cos, const bool *better)
+{
+	size_t i = 0;
+
+	while (i < p->ncategories && !better[i])
+		i++;
+	if (view > 0 && i < p->ncategories)
+		memcpy(t->neutral + view * set->nprompts + p->neutral_bank,
+		    cos + p->neutral_bank, p->nneutral * sizeof(*cos));
+}
+
 enum cw_status
 cw_score_view(const struct cw_worker *w, struct cw_task *t, uint32_t view,
     const float *cos, bool *better, struct cw_err *err)
@@ -131,15 +146,53 @@ cw_score_view(const struct cw_worker *w, struct cw_task *t, uint32_t view,
 		}
 		if (st != CW_OK)
 			return st;
+		keep_neutral(set, p, t, view, cos, &better[first]);
 	}
 	return CW_OK;
 }
 
-void
-cw_score_settle(const struct cw_bank *b, struct cw_task *t)
+/* Those of one policy; returns where the next policy's further ones go. */
+static float *
+settle_neutral(const struct cw_policy_set *set, const struct cw_policy *p,
+    const struct cw_cat_result *cats, struct cw_task *t, float *further)
 {
-	memcpy(t->res.cats, t->image,
-	    b->set.ncategories * sizeof(*t->res.cats));
+	const uint32_t views = cw_result_views(p, cats);
+	bool begun = (views & 1) != 0;	/* cosines has the first view's */
+
+	for (uint32_t v = 1; v < t->res.nviews; v++) {
+		float *to = begun ? further : t->res.cosines + p->neutral_bank;
+
+		if ((views >> v & 1) == 0)
+			continue;
+		memcpy(to, t->neutral + v * set->nprompts + p->neutral_bank,
+		    p->nneutral * sizeof(*to));
+		if (begun)
+			further += p->nneutral;
+		begun = true;
+	}
+	return further;
+}
+
+enum cw_status
+cw_score_settle(const struct cw_bank *b, struct cw_arena *a,
+    struct cw_task *t, struct cw_err *err)
+{
+	const struct cw_policy_set *set = &b->set;
+	const struct cw_cat_result *cats = t->image;
+	float *to = cw_arena_floats(a, cw_result_nfurther(set, cats));
+
+	if (to == NULL)
+		return cw_err_set(err, CW_E_LIMIT,
+		    "no room for the neutral prompts");
+	memcpy(t->res.cats, cats, set->ncategories * sizeof(*cats));
+	t->res.further = to;
+	for (size_t i = 0; i < set->npolicies; i++) {
+		const struct cw_policy *p = &set->policies[i];
+
+		to = settle_neutral(set, p, cats, t, to);
+		cats += p->ncategories;
+	}
+	return CW_OK;
 }
 
 float

@@ -34,8 +34,13 @@ CW_MUST_USE enum cw_status cw_score_view(const struct cw_worker *w,
     struct cw_task *t, uint32_t view, const float *cos, bool *better,
     struct cw_err *err);
 
-/* Every view is scored: the image's scores become the verdict's. */
-void cw_score_settle(const struct cw_bank *b, struct cw_task *t);
+/*
+ * Every view is scored: the image's scores become the verdict's, with the
+ * neutral cosines of the views that they are of.  CW_E_LIMIT when the arena
+ * is full.
+ */
+CW_MUST_USE enum cw_status cw_score_settle(const struct cw_bank *b,
+    struct cw_arena *a, struct cw_task *t, struct cw_err *err);
 
 /*
  * Margin of one prompt of a category against its contrast set, as

@@ -67,6 +67,9 @@ struct cw_task {
 	bool		*applied;	/* [npolicies] asked for by the job */
 	/* per category: what its image alone scored, whatever the text says */
 	struct cw_cat_result *image;	/* [ncategories] */
+	/* [CW_VIEWS_MAX][nprompts] neutral cosines of views after the first
+	 * that were a policy's harshest; the rest is never written */
+	float		*neutral;
 	struct cw_map	*maps;		/* [ncategories]; values NULL: none */
 	/* which of the decoded frames each view is of */
 	uint8_t		 frame_of[CW_VIEWS_MAX];

@@ -5,6 +5,7 @@ down a second time on purpose: a change there that is not meant shows here.
 """
 import struct
 
+VERSION = 4
 HEADER = struct.Struct("<4sHHQI")
 LOG, FATAL = 32, 33
 GATE_INIT, GATE_READY, GATE_REQUEST, GATE_REPLY = 48, 49, 50, 51
@@ -87,7 +88,7 @@ def recv(sock):
 def gate_init(submit="", pull="", pub="", connect=(), secret="", clients=(),
               max_bytes=1 << 20, pending_bytes=8 << 20, reply_bytes=8 << 20,
               retry_ms=50):
-    body = u32(3) + blob(submit) + blob(pull) + blob(pub) + u32(len(connect))
+    body = u32(VERSION) + blob(submit) + blob(pull) + blob(pub) + u32(len(connect))
     body += b"".join(blob(c) for c in connect) + blob(secret)
     body += u32(len(clients))
     for key, rights, name in clients:

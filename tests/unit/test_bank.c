@@ -110,6 +110,7 @@ test_the_harshest_view_wins_for_each_category(void **state)
 	const float second[PROMPTS] = { 0.10f, 0.1f, 0.3f, 0.2f, 0.1f, 0.3f,
 		0.3f };
 	struct cw_task t = begin(NULL, 0);
+	struct cw_err err = { "" };
 	bool better[3];
 
 	(void)state;
@@ -118,17 +119,54 @@ test_the_harshest_view_wins_for_each_category(void **state)
 	view(&t, 1, second, better);
 	assert_false(better[0]);
 	assert_true(better[1] && better[2]);
-	cw_score_settle(&bank, &t);
+	t.res.nviews = 2;
+	assert_int_equal(cw_score_settle(&bank, worker.batch, &t, &err),
+	    CW_OK);
 	assert_int_equal(t.res.cats[0].view, 0);
 	assert_int_equal(t.res.cats[1].view, 1);
 	assert_int_equal(t.res.cats[2].view, 1);
-	/* Cosines come from the category's view, neutral ones from the first. */
+	/* Cosines come from the category's view, neutral ones from each. */
 	assert_true(t.res.cosines[0] == first[0]);
 	assert_true(t.res.cosines[2] == second[2]);
-	assert_true(t.res.cosines[3] == first[3]);
-	assert_true(t.res.cosines[4] == first[4]);
+	assert_memory_equal(t.res.cosines + 3, first + 3, 2 * sizeof(float));
+	assert_int_equal(cw_result_views(&policies[0], &t.res.cats[0]), 3);
+	assert_int_equal(cw_result_nfurther(&bank.set, t.res.cats), 2);
+	assert_memory_equal(t.res.further, second + 3, 2 * sizeof(float));
+	/* The other policy is of the second alone, and so are its neutral ones. */
+	assert_int_equal(cw_result_views(&policies[1], &t.res.cats[2]), 2);
+	assert_true(t.res.cosines[6] == second[6]);
 	assert_true(t.res.scores[2] == t.res.cats[1].score);
 	assert_true(t.res.scores[3] == 0);
+}
+
+static void
+test_a_view_that_was_harshest_for_a_while_leaves_nothing(void **state)
+{
+	float cos[PROMPTS] = { 0.1f, 0, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f };
+	struct cw_task t = begin(NULL, 0);
+	struct cw_err err = { "" };
+	bool better[3];
+
+	(void)state;
+	t.res.nviews = CW_VIEWS_MAX;
+	for (uint32_t v = 0; v < t.res.nviews; v++) {
+		cos[0] += 0.01f;
+		cos[3] = cos[5] = -0.01f * (float)v;
+		if (v == 5)	/* the harshest of blood and of nudity */
+			cos[2] = cos[5] = 0.9f;
+		view(&t, v, cos, better);
+		if (v == 5)
+			cos[2] = 0.1f;
+	}
+	assert_int_equal(cw_score_settle(&bank, worker.batch, &t, &err),
+	    CW_OK);
+	assert_int_equal(cw_result_views(&policies[0], &t.res.cats[0]),
+	    1u << 5 | 1u << (CW_VIEWS_MAX - 1));
+	assert_int_equal(cw_result_nfurther(&bank.set, t.res.cats), 2);
+	assert_true(t.res.cosines[3] == -0.01f * 5);
+	assert_true(t.res.further[0] == cos[3]);
+	assert_int_equal(cw_result_views(&policies[1], &t.res.cats[2]),
+	    1u << 5);
 }
 
 static void
@@ -161,7 +199,8 @@ test_only_the_policies_asked_for_are_applied(void **state)
 
 	(void)state;
 	view(&t, 0, cos, better);
-	cw_score_settle(&bank, &t);
+	assert_int_equal(cw_score_settle(&bank, worker.batch, &t, &err),
+	    CW_OK);
 	assert_int_equal(t.res.cats[0].source, CW_FROM_NONE);
 	assert_int_equal(t.res.cats[1].source, CW_FROM_NONE);
 	assert_int_equal(t.res.cats[2].source, CW_FROM_IMAGE);
@@ -339,6 +378,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_harshest_view_wins_for_each_category),
+		cmocka_unit_test(
+		    test_a_view_that_was_harshest_for_a_while_leaves_nothing),
 		cmocka_unit_test(
 		    test_a_saturated_score_is_decided_by_its_margin),
 		cmocka_unit_test(test_only_the_policies_asked_for_are_applied),

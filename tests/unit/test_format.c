@@ -135,6 +135,28 @@ sample_result(const struct cw_policy_set *set)
 	return r;
 }
 
+/*
+ * Of three views: `violence` was scored on the first and the last, `quiet` on
+ * the second.
+ */
+static struct cw_result *
+several_views(const struct cw_policy_set *set)
+{
+	static float further[2] = { 0.25f, -0.5f };
+	struct cw_result *r = sample_result(set);
+
+	r->nviews = 3;
+	r->views = cw_arena_zalloc(arena, 3, sizeof(*r->views));
+	r->embeds = cw_arena_zalloc(arena, 6, sizeof(float));
+	r->cats[1].view = 2;
+	r->cats[1].score = 0.123f;
+	r->cats[2].view = 1;
+	r->cosines[4] = 0.125f;
+	r->cosines[7] = 0.75f;
+	r->further = further;
+	return r;
+}
+
 static struct cw_pack
 packed_result(const struct cw_policy_set *set, const struct cw_result *res)
 {
@@ -442,13 +464,63 @@ test_a_result_comes_back_as_it_was(void **state)
 }
 
 static void
-test_no_damaged_result_passes_for_a_longer_or_shorter_one(void **state)
+test_neutral_cosines_come_back_for_every_view_used(void **state)
 {
 	const struct cw_policy_set *set = sample_set();
-	struct cw_pack w = packed_result(set, sample_result(set));
+	const struct cw_result *res = several_views(set);
+	struct cw_pack w = packed_result(set, res);
 	struct cw_result back;
 
 	(void)state;
+	assert_int_equal(cw_result_nfurther(set, res->cats), 2);
+	assert_int_equal(unpack_result(set, w.p, w.len, &back), CW_OK);
+	assert_int_equal(cw_result_nfurther(set, back.cats), 2);
+	assert_memory_equal(back.further, res->further, 2 * sizeof(float));
+}
+
+/* A worker that says more, fewer or other neutral cosines than its views. */
+static void
+test_a_lie_about_neutral_cosines_is_refused(void **state)
+{
+	const struct cw_policy_set *set = sample_set();
+	const float score = 0.123f, first = 0.25f;
+	static const struct {
+		const char	*what;
+		uint32_t	 count, view;
+		float		 cosine;
+	} lies[] = {
+		{ "none", 0, 2, 0.25f }, { "one", 1, 2, 0.25f },
+		{ "three", 3, 2, 0.25f }, { "too many", 0x40000000, 2, 0.25f },
+		{ "of no view", 2, 0, 0.25f }, { "of a view past the last", 2,
+		3, 0.25f }, { "of a view past all", 2, 32, 0.25f },
+		{ "of a huge view", 2, UINT32_MAX, 0.25f },
+		{ "above one", 2, 2, 1.01f }, { "below", 2, 2, -1.01f },
+		{ "not a number", 2, 2, NAN }, { "infinite", 2, 2, INFINITY },
+	};
+	struct cw_result back;
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(lies); i++) {
+		struct cw_pack w = packed_result(set, several_views(set));
+		uint8_t *cat = memmem(w.p, w.len, &score, sizeof(score));
+		uint8_t *list = memmem(w.p, w.len, &first, sizeof(first));
+
+		assert_true(cat != NULL && list != NULL);
+		/* score, margin, prompt, view */
+		memcpy(cat + 12, &lies[i].view, sizeof(uint32_t));
+		memcpy(list - 4, &lies[i].count, sizeof(uint32_t));
+		memcpy(list, &lies[i].cosine, sizeof(float));
+		if (unpack_result(set, w.p, w.len, &back) == CW_OK)
+			fail_msg("%s: accepted", lies[i].what);
+	}
+}
+
+static void
+damage(const struct cw_policy_set *set, const struct cw_result *res)
+{
+	struct cw_pack w = packed_result(set, res);
+	struct cw_result back;
+
 	for (size_t i = 0; i < w.len; i++) {
 		const size_t mark = cw_arena_mark(arena);
 
@@ -460,6 +532,16 @@ test_no_damaged_result_passes_for_a_longer_or_shorter_one(void **state)
 		}
 		cw_arena_release(arena, mark);
 	}
+}
+
+static void
+test_no_damaged_result_passes_for_a_longer_or_shorter_one(void **state)
+{
+	const struct cw_policy_set *set = sample_set();
+
+	(void)state;
+	damage(set, sample_result(set));
+	damage(set, several_views(set));
 }
 
 static void
@@ -604,6 +686,43 @@ test_a_verdict_names_what_the_set_names(void **state)
 	assert_int_equal(json_unpack(maps, "[{s:{s:f,s:b}}]", "faithfulness",
 	    "drop", &drop, "weak", &weak), 0);
 	assert_true(weak);
+	json_decref(root);
+}
+
+static void
+test_a_verdict_names_the_view_of_every_cosine(void **state)
+{
+	struct cw_policy_set *set = sample_set();
+	json_t *root = verdict(set, several_views(set)), *list, *o;
+	double cosine, also;
+	size_t i;
+	int view;
+
+	(void)state;
+	list = json_object_get(root, "scores");
+	assert_null(json_object_get(json_array_get(list, 0), "view"));
+	for (i = 2; i < 4; i++)
+		assert_int_equal(json_integer_value(json_object_get(
+		    json_array_get(list, i), "view")), 2);
+	list = json_object_get(root, "neutral");
+	assert_int_equal(json_unpack(json_array_get(list, 0),
+	    "{s:f,s:{s:f}}", "cosine", &cosine, "also", "2", &also), 0);
+	assert_true(cosine == 0.125 && also == 0.25);
+	assert_null(json_object_get(json_array_get(list, 0), "view"));
+	assert_int_equal(json_unpack(json_array_get(list, 1), "{s:{s:f}}",
+	    "also", "2", &also), 0);
+	assert_true(also == -0.5);
+	assert_int_equal(json_unpack(json_array_get(list, 2), "{s:i,s:f}",
+	    "view", &view, "cosine", &cosine), 0);
+	assert_true(view == 1 && cosine == 0.75);
+	assert_null(json_object_get(json_array_get(list, 2), "also"));
+	json_array_foreach(json_object_get(root, "views"), i, o)
+		assert_true(json_is_true(json_object_get(o, "used")));
+	json_decref(root);
+	/* With one view there is nothing to tell apart. */
+	root = verdict(set, sample_result(set));
+	o = json_array_get(json_object_get(root, "views"), 0);
+	assert_null(json_object_get(o, "used"));
 	json_decref(root);
 }
 
@@ -851,11 +970,14 @@ main(void)
 		T(test_a_nan_or_nothing_to_contrast_with_is_no_score),
 		T(test_decide_at_the_edges),
 		T(test_a_result_comes_back_as_it_was),
+		T(test_neutral_cosines_come_back_for_every_view_used),
+		T(test_a_lie_about_neutral_cosines_is_refused),
 		T(test_no_damaged_result_passes_for_a_longer_or_shorter_one),
 		T(test_a_forged_result_is_refused),
 		T(test_the_harshest_category_decides_and_shadow_never),
 		T(test_a_verdict_is_whole_or_none_when_memory_ends),
 		T(test_a_verdict_names_what_the_set_names),
+		T(test_a_verdict_names_the_view_of_every_cosine),
 		T(test_a_verdict_says_why_a_flag_has_no_map),
 		T(test_a_map_that_lowers_nothing_is_weak),
 		T(test_an_error_verdict_is_neither_allow_nor_flag),

@@ -114,6 +114,75 @@ test_an_object_in_any_corner_is_found(void **state)
 	}
 }
 
+/* Is every category's score what its cosines and its view's neutral one say? */
+static void
+check_own_scores(const struct cw_result *res)
+{
+	const struct cw_policy *p = &toy.set.policies[0];
+	const uint32_t views = cw_result_views(p, res->cats);
+	float cos[THINGS + 1];
+
+	memcpy(cos, res->cosines, sizeof(cos));
+	for (uint32_t i = 0; i < THINGS; i++) {
+		const uint32_t before = views & ((1u << res->cats[i].view) - 1);
+		const int n = __builtin_popcount(before);
+		struct cw_score s;
+		double contrast;
+
+		cos[p->neutral_bank] = n == 0 ?
+		    res->cosines[p->neutral_bank] : res->further[n - 1];
+		assert_int_equal(cw_policy_contrast(p, cos,
+		    toy.facts.logit_scale, &contrast), CW_OK);
+		assert_int_equal(cw_policy_score(p, &p->categories[i], cos,
+		    contrast, toy.facts.logit_scale, "", NULL, &s), CW_OK);
+		assert_true(s.score == res->cats[i].score);
+		assert_true(s.margin == res->cats[i].margin);
+	}
+}
+
+/* Score a picture, and what is stored of it; returns how much is further. */
+static size_t
+check_picture_and_embeddings(const struct cw_job *j)
+{
+	struct cw_job again = { .id = "again", .text = "", .surface = "",
+		.uploader = "" };
+	struct cw_result res, stored;
+	size_t n;
+
+	drive_job(&toy, j, 1, false);
+	res = drive_result(&toy, 1);
+	assert_false(res.failed);
+	check_own_scores(&res);
+	again.embeds = res.embeds;
+	again.nembeds = res.embed * res.nviews;
+	drive_job(&toy, &again, 2, false);
+	stored = drive_result(&toy, 2);
+	assert_false(stored.failed);
+	check_own_scores(&stored);
+	n = cw_result_nfurther(&toy.set, res.cats);
+	assert_int_equal(cw_result_nfurther(&toy.set, stored.cats), n);
+	for (uint32_t i = 0; i < THINGS; i++)
+		assert_int_equal(stored.cats[i].view, res.cats[i].view);
+	for (size_t i = 0; i < n; i++)
+		assert_true(fabsf(stored.further[i] - res.further[i]) < 1e-5f);
+	return n;
+}
+
+static void
+test_a_result_holds_what_its_scores_are_made_of(void **state)
+{
+	const uint8_t *rgb = (need_toy(), scene_pixels(1));
+	size_t several = 0;
+
+	(void)state;
+	for (int x = 0; x <= 204; x += 34) {
+		const struct cw_job j = hidden_job(rgb, 300, 110, x, 14);
+
+		several += check_picture_and_embeddings(&j);
+	}
+	assert_true(several > 0);
+}
+
 /*
  * An animation of n frames of 48 x 48 pixels, as a GIF: five levels a channel,
  * and a clear code so often that every code is one byte.
@@ -281,6 +350,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_object_in_any_corner_is_found),
+		cmocka_unit_test(
+		    test_a_result_holds_what_its_scores_are_made_of),
 		cmocka_unit_test(test_an_object_in_the_last_frame_is_found),
 		cmocka_unit_test(test_the_starter_explains_every_picture),
 		cmocka_unit_test(
