@@ -2,9 +2,10 @@
  * cmd_policy_rescore.c - clipward policy rescore: what other policies would
  * have said of images that are long gone.
  *
- * A verdict holds the cosine of every prompt, so thresholds, weights,
+ * A verdict holds the cosine of every prompt at the view that its category was
+ * harshest in, and those of the neutral ones there, so thresholds, weights,
  * calibrations and the choice among its prompts can be changed and decided
- * anew.  A category with a prompt that the verdict does not hold can not, and
+ * anew.  A category with a cosine that the verdict does not hold can not, and
  * is counted.
  */
 #include <errno.h>
@@ -18,77 +19,196 @@
 #include "cli/verdict_print.h"
 #include "format/verdict.h"
 
+#define UNKNOWN	(-1)		/* view */
+
 struct rescore {
 	struct cw_cli		*cli;
 	struct cw_local		 local;
 	struct cw_model_facts	 model;
 	float			*cos;		/* [nprompts] NaN: not known */
+	float			*neutral;	/* [CW_VIEWS_MAX][nprompts] only the
+						   neutral ones, likewise */
+	int			*view;		/* [ncategories] that cos is of */
 	struct cw_cat_result	*cats;		/* [ncategories] */
 	size_t			 lines, changed, unknown, errors, foreign;
 	/* from (row) to (column), CW_ALLOW .. CW_BLOCK */
 	size_t			 moved[3][3];
 };
 
-/* The place of a policy's prompt in the new bank, or -1. */
+/* The number of the category that an object names, or -1. */
 static long
-find_bank(const struct cw_policy_set *set, const char *policy,
-    const char *category, const char *text)
+find_category(const struct cw_policy_set *set, const json_t *o)
 {
+	const char *policy = cw_json_text(o, "policy");
+	const char *id = cw_json_text(o, "category");
+	long at = 0;
+
 	for (size_t i = 0; i < set->npolicies; i++) {
 		const struct cw_policy *p = &set->policies[i];
 
-		if (strcmp(p->id, policy) != 0)
-			continue;
-		for (size_t k = 0; category == NULL && k < p->nneutral; k++)
-			if (strcmp(p->neutral[k].text, text) == 0)
-				return (long)(p->neutral_bank + k);
-		for (size_t j = 0; category != NULL && j < p->ncategories;
-		    j++) {
-			const struct cw_category *c = &p->categories[j];
-
-			if (strcmp(c->id, category) != 0)
-				continue;
-			for (size_t k = 0; k < c->nprompts; k++)
-				if (strcmp(c->prompts[k].text, text) == 0)
-					return (long)(c->bank + k);
-		}
+		for (size_t j = 0; j < p->ncategories; j++, at++)
+			if (strcmp(p->id, policy) == 0 &&
+			    strcmp(p->categories[j].id, id) == 0)
+				return at;
 	}
 	return -1;
 }
 
-static void
-take_cosines(struct rescore *r, const json_t *verdict, const char *list,
-    bool neutral)
+/* The place of a text in a list of prompts, or n. */
+static size_t
+find_prompt(const struct cw_prompt *list, size_t n, const char *text)
 {
+	size_t k = 0;
+
+	while (k < n && strcmp(list[k].text, text) != 0)
+		k++;
+	return k;
+}
+
+/* The view that an object is of, the first where it names none. */
+static int
+view_of(const json_t *o)
+{
+	const json_int_t v = json_integer_value(json_object_get(o, "view"));
+
+	return v >= 0 && v < CW_VIEWS_MAX ? (int)v : UNKNOWN;
+}
+
+static void
+take_scores(struct rescore *r, const json_t *verdict)
+{
+	const struct cw_policy_set *set = &r->local.set;
 	const json_t *s;
 	size_t i;
 
-	json_array_foreach(json_object_get(verdict, list), i, s) {
-		const long at = find_bank(&r->local.set,
-		    cw_json_text(s, "policy"), neutral ? NULL :
-		    cw_json_text(s, "category"), cw_json_text(s, "prompt"));
+	json_array_foreach(json_object_get(verdict, "scores"), i, s) {
+		const long at = find_category(set, s);
+		const struct cw_category *c;
+		const struct cw_policy *p;
+		size_t k;
 
-		if (at >= 0 && (neutral ||
-		    json_is_true(json_object_get(s, "applied"))))
-			r->cos[at] = (float)json_number_value(
-			    json_object_get(s, "cosine"));
+		if (at == -1 || !json_is_true(json_object_get(s, "applied")))
+			continue;
+		cw_policy_set_category(set, (uint32_t)at, &p, &c);
+		k = find_prompt(c->prompts, c->nprompts,
+		    cw_json_text(s, "prompt"));
+		if (k == c->nprompts)
+			continue;
+		r->cos[c->bank + k] = (float)json_number_value(
+		    json_object_get(s, "cosine"));
+		r->view[at] = view_of(s);
 	}
 }
 
-static bool
-knows_all(const struct rescore *r, const struct cw_policy *p,
-    const struct cw_category *c)
+static void
+take_neutral_one(struct rescore *r, const struct cw_policy *p, const json_t *s)
 {
-	for (size_t k = 0; k < c->nprompts; k++)
-		if (isnan(r->cos[c->bank + k]))
-			return false;
-	for (size_t k = 0; p->scoring != CW_COSINE && k < p->nneutral; k++)
-		if (isnan(r->cos[p->neutral_bank + k]))
-			return false;
-	return true;
+	const size_t T = r->local.set.nprompts;
+	const size_t k = find_prompt(p->neutral, p->nneutral,
+	    cw_json_text(s, "prompt"));
+	float *at = r->neutral + p->neutral_bank + k;	/* at the first view */
+	const int view = view_of(s);
+	const json_t *cosine;
+	const char *key;
+
+	if (k == p->nneutral)
+		return;
+	if (view != UNKNOWN)
+		at[(size_t)view * T] = (float)json_number_value(
+		    json_object_get(s, "cosine"));
+	json_object_foreach(json_object_get(s, "also"), key, cosine) {
+		const unsigned long v = strtoul(key, NULL, 10);
+
+		if (v < CW_VIEWS_MAX)
+			at[v * T] = (float)json_number_value(cosine);
+	}
 }
 
-/* *undecided: categories that this verdict does not hold all prompts of. */
+static void
+take_neutral(struct rescore *r, const json_t *verdict)
+{
+	const struct cw_policy_set *set = &r->local.set;
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(json_object_get(verdict, "neutral"), i, s)
+		for (size_t k = 0; k < set->npolicies; k++)
+			if (strcmp(set->policies[k].id,
+			    cw_json_text(s, "policy")) == 0)
+				take_neutral_one(r, &set->policies[k], s);
+}
+
+/* Of several views, none of which is said to be used: from an older build. */
+static bool
+hides_its_views(const json_t *verdict)
+{
+	const json_t *views = json_object_get(verdict, "views"), *v;
+	size_t i;
+
+	json_array_foreach(views, i, v)
+		if (json_is_true(json_object_get(v, "used")))
+			return false;
+	return json_array_size(views) > 1;
+}
+
+/* There, only a flag names the view of its category. */
+static void
+take_flags(struct rescore *r, const json_t *verdict, const char *list)
+{
+	const json_t *f;
+	size_t i;
+
+	json_array_foreach(json_object_get(verdict, list), i, f) {
+		const long at = find_category(&r->local.set, f);
+
+		if (at != -1)
+			r->view[at] = view_of(f);
+	}
+}
+
+/* Everything of the verdict that the new policies have, too. */
+static void
+take(struct rescore *r, const json_t *verdict)
+{
+	const struct cw_policy_set *set = &r->local.set;
+
+	for (size_t i = 0; i < set->nprompts; i++)
+		r->cos[i] = NAN;
+	for (size_t i = 0; i < CW_VIEWS_MAX * set->nprompts; i++)
+		r->neutral[i] = NAN;
+	take_scores(r, verdict);
+	take_neutral(r, verdict);
+	if (!hides_its_views(verdict))
+		return;
+	for (size_t i = 0; i < set->ncategories; i++)
+		r->view[i] = UNKNOWN;
+	take_flags(r, verdict, "flags");
+	take_flags(r, verdict, "shadow");
+}
+
+/* Is every cosine there that category i needs?  Its view's neutral ones are
+ * put in their places. */
+static bool
+knows_all(struct rescore *r, uint32_t i, const struct cw_policy *p,
+    const struct cw_category *c)
+{
+	const float *row = r->view[i] == UNKNOWN ? NULL :
+	    r->neutral + (size_t)r->view[i] * r->local.set.nprompts;
+	bool all = true;
+
+	for (size_t k = 0; k < c->nprompts; k++)
+		all &= !isnan(r->cos[c->bank + k]);
+	for (size_t k = p->neutral_bank; k < p->neutral_bank + p->nneutral;
+	    k++) {
+		/* A plain cosine is compared with nothing. */
+		r->cos[k] = p->scoring == CW_COSINE ? 0 :
+		    row == NULL ? NAN : row[k];
+		all &= !isnan(r->cos[k]);
+	}
+	return all;
+}
+
+/* *undecided: categories that this verdict does not hold all cosines of. */
 static struct cw_decision
 decide(struct rescore *r, size_t *undecided)
 {
@@ -104,7 +224,7 @@ decide(struct rescore *r, size_t *undecided)
 
 		cw_policy_set_category(set, i, &p, &c);
 		*out = (struct cw_cat_result){ .source = CW_FROM_NONE };
-		if (!knows_all(r, p, c) || cw_policy_contrast(p, r->cos,
+		if (!knows_all(r, i, p, c) || cw_policy_contrast(p, r->cos,
 		    r->model.logit_scale, &contrast) != CW_OK ||
 		    cw_policy_score(p, c, r->cos, contrast,
 		    r->model.logit_scale, r->model.sha256, NULL, &score) !=
@@ -166,10 +286,7 @@ rescore_one(struct rescore *r, const json_t *verdict)
 		r->foreign++;
 		return;
 	}
-	for (size_t i = 0; i < r->local.set.nprompts; i++)
-		r->cos[i] = NAN;
-	take_cosines(r, verdict, "scores", false);
-	take_cosines(r, verdict, "neutral", true);
+	take(r, verdict);
 	new = decide(r, &undecided);
 	r->unknown += undecided;
 	r->moved[old][new.action]++;
@@ -236,8 +353,7 @@ summary(const struct rescore *r)
 	if (r->foreign > 0)
 		fprintf(stderr, "; %zu are of another model", r->foreign);
 	if (r->unknown > 0)
-		fprintf(stderr, "; %zu categories need prompts that no "
-		    "verdict holds", r->unknown);
+		fprintf(stderr, "; %zu categories are undecided", r->unknown);
 	fputc('\n', stderr);
 }
 
@@ -268,7 +384,11 @@ cw_cmd_policy_rescore(struct cw_cli *cli, int argc, char **argv)
 	r.cos = cw_arena_floats(cli->arena, r.local.set.nprompts);
 	r.cats = cw_arena_zalloc(cli->arena, r.local.set.ncategories,
 	    sizeof(*r.cats));
-	if (r.model.sha256 == NULL || r.cos == NULL || r.cats == NULL)
+	r.neutral = cw_arena_floats(cli->arena,
+	    CW_VIEWS_MAX * r.local.set.nprompts);
+	r.view = cw_arena_zalloc(cli->arena, r.local.set.ncategories,
+	    sizeof(*r.view));
+	if (r.model.sha256 == NULL || cw_arena_overflowed(cli->arena))
 		return cw_complain("policy rescore: no room");
 	for (size_t i = 0; i < args.n && rc == CW_GO_ON; i++)
 		rc = rescore_file(&r, args.item[i]);
