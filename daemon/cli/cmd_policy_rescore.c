@@ -5,8 +5,8 @@
  * A verdict holds the cosine of every prompt at the view that its category was
  * harshest in, and those of the neutral ones there, so thresholds, weights,
  * calibrations and the choice among its prompts can be changed and decided
- * anew.  A category with a cosine that the verdict does not hold can not, and
- * is counted.
+ * anew.  A category with a cosine that the verdict does not hold, or that the
+ * accompanying text decided, can not, and is counted.
  */
 #include <errno.h>
 #include <math.h>
@@ -29,6 +29,7 @@ struct rescore {
 	float			*neutral;	/* [CW_VIEWS_MAX][nprompts] only the
 						   neutral ones, likewise */
 	int			*view;		/* [ncategories] that cos is of */
+	bool			*by_text;	/* [ncategories] and not by cos */
 	struct cw_cat_result	*cats;		/* [ncategories] */
 	size_t			 lines, changed, unknown, errors, foreign;
 	/* from (row) to (column), CW_ALLOW .. CW_BLOCK */
@@ -151,9 +152,13 @@ hides_its_views(const json_t *verdict)
 	return json_array_size(views) > 1;
 }
 
-/* There, only a flag names the view of its category. */
+/*
+ * Did the text flag a category?  In a verdict that hides its views, only a
+ * flag names the one of its category.
+ */
 static void
-take_flags(struct rescore *r, const json_t *verdict, const char *list)
+take_flags(struct rescore *r, const json_t *verdict, const char *list,
+    bool hides)
 {
 	const json_t *f;
 	size_t i;
@@ -161,7 +166,11 @@ take_flags(struct rescore *r, const json_t *verdict, const char *list)
 	json_array_foreach(json_object_get(verdict, list), i, f) {
 		const long at = find_category(&r->local.set, f);
 
-		if (at != -1)
+		if (at == -1)
+			continue;
+		r->by_text[at] = strcmp(cw_json_text(f, "source"),
+		    cw_source_name(CW_FROM_TEXT)) == 0;
+		if (hides)
 			r->view[at] = view_of(f);
 	}
 }
@@ -171,6 +180,9 @@ static void
 take(struct rescore *r, const json_t *verdict)
 {
 	const struct cw_policy_set *set = &r->local.set;
+	const bool hides = hides_its_views(verdict);
+	/* What the text said most of; a flag says when the image said more. */
+	const long text = find_category(set, json_object_get(verdict, "text"));
 
 	for (size_t i = 0; i < set->nprompts; i++)
 		r->cos[i] = NAN;
@@ -178,12 +190,13 @@ take(struct rescore *r, const json_t *verdict)
 		r->neutral[i] = NAN;
 	take_scores(r, verdict);
 	take_neutral(r, verdict);
-	if (!hides_its_views(verdict))
-		return;
-	for (size_t i = 0; i < set->ncategories; i++)
-		r->view[i] = UNKNOWN;
-	take_flags(r, verdict, "flags");
-	take_flags(r, verdict, "shadow");
+	for (size_t i = 0; i < set->ncategories; i++) {
+		r->by_text[i] = (long)i == text;
+		if (hides)
+			r->view[i] = UNKNOWN;
+	}
+	take_flags(r, verdict, "flags", hides);
+	take_flags(r, verdict, "shadow", hides);
 }
 
 /* Is every cosine there that category i needs?  Its view's neutral ones are
@@ -224,7 +237,8 @@ decide(struct rescore *r, size_t *undecided)
 
 		cw_policy_set_category(set, i, &p, &c);
 		*out = (struct cw_cat_result){ .source = CW_FROM_NONE };
-		if (!knows_all(r, i, p, c) || cw_policy_contrast(p, r->cos,
+		if (r->by_text[i] || !knows_all(r, i, p, c) ||
+		    cw_policy_contrast(p, r->cos,
 		    r->model.logit_scale, &contrast) != CW_OK ||
 		    cw_policy_score(p, c, r->cos, contrast,
 		    r->model.logit_scale, r->model.sha256, NULL, &score) !=
@@ -388,6 +402,8 @@ cw_cmd_policy_rescore(struct cw_cli *cli, int argc, char **argv)
 	    CW_VIEWS_MAX * r.local.set.nprompts);
 	r.view = cw_arena_zalloc(cli->arena, r.local.set.ncategories,
 	    sizeof(*r.view));
+	r.by_text = cw_arena_zalloc(cli->arena, r.local.set.ncategories,
+	    sizeof(*r.by_text));
 	if (r.model.sha256 == NULL || cw_arena_overflowed(cli->arena))
 		return cw_complain("policy rescore: no room");
 	for (size_t i = 0; i < args.n && rc == CW_GO_ON; i++)

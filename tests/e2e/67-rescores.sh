@@ -111,5 +111,25 @@ check "an older verdict is decided where its flag is of the first view" \
 	    seen.add(want == v["decision"])
 	assert seen == {True, False}, seen
 EOT
-check "and the summary counts them" grep -q ' categories are undecided$' "$TMP_DIR/err"
+check "the summary counts the others" grep -q ' categories are undecided$' "$TMP_DIR/err"
+
+# A text leaves no cosines: what it decided is not decided anew.
+text() {	# PICTURE TEXT - "from to undecided" of its line, or the summary
+	cw scan --json -m "$starter" -p "$root/policies" --text "$2" "$1" >"$TMP_DIR/verdict"
+	cw policy rescore --json -m "$starter" -p "$root/policies" "$TMP_DIR/verdict" >"$TMP_DIR/out"
+	sed -n 's/.*"from":"\([a-z]*\)","to":"\([a-z]*\)".*"undecided":\([0-9]*\)}/\1 \2 \3/p' "$TMP_DIR/out"
+	grep -o '[0-9]* change .*' "$TMP_DIR/err"
+}
+sprites=$root/tests/data/sprites
+got=$(text "$sprites/cat.png" "a gun")
+same "what a text flagged is undecided, and its line says so" \
+    "block allow $(grep -o '"source":"text"' "$TMP_DIR/verdict" | wc -l)" "$(echo "$got" | head -n 1)"
+cw policy rescore -m "$starter" -p "$root/policies" "$TMP_DIR/verdict" >"$TMP_DIR/out"
+check "to people, too" grep -q 'block -> allow, [0-9]* categories undecided$' "$TMP_DIR/out"
+same "a text that flags nothing leaves its category undecided" \
+    "0 change (0 become harsher, 0 milder); 1 categories are undecided" "$(text "$sprites/cat.png" "a cat")"
+text "$sprites/sword.png" "a sword" >/dev/null
+sed 's/"source":"text"/"source":"image"/' "$TMP_DIR/verdict" >"$TMP_DIR/image"
+cw policy rescore -m "$starter" -p "$root/policies" "$TMP_DIR/image" >"$TMP_DIR/out"
+check "unless the image flagged it" grep -q '0 change .*milder)$' "$TMP_DIR/err"
 finish
