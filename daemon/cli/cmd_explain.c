@@ -139,11 +139,15 @@ cw_cmd_explain(struct cw_cli *cli, int argc, char **argv)
 		CW_OPT_VIEWS(&x.run.local),
 	};
 	struct cw_strings args;
+	struct cw_err err;
 	int rc;
 
 	rc = cw_options(cli, opts, CW_COUNT(opts), argc, argv, &args);
 	if (rc != CW_GO_ON)
 		return rc;
+	if ((x.overlay != NULL && cw_output_check(x.overlay, &err) != CW_OK) ||
+	    (x.curves != NULL && cw_output_check(x.curves, &err) != CW_OK))
+		return cw_complain("%s", err.text);
 	if (x.html != NULL && (x.page = fopen(x.html, "we")) == NULL)
 		return cw_complain("%s: %s", x.html, strerror(errno));
 	x.run.cli = cli;

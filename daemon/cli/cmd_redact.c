@@ -58,6 +58,7 @@ cw_cmd_redact(struct cw_cli *cli, int argc, char **argv)
 		CW_OPT_MODEL(&r.run.local), CW_OPT_VIEWS(&r.run.local),
 	};
 	struct cw_strings args;
+	struct cw_err err;
 	struct stat sb;
 	int rc;
 
@@ -69,6 +70,8 @@ cw_cmd_redact(struct cw_cli *cli, int argc, char **argv)
 	if (stat(args.item[0], &sb) == 0 && S_ISDIR(sb.st_mode))
 		return cw_complain("%s: a directory; want one FILE",
 		    args.item[0]);
+	if (cw_output_check(r.out, &err) != CW_OK)
+		return cw_complain("%s", err.text);
 	r.run.cli = cli;
 	r.run.artifacts = r.invert ? CW_ART_INVERTED : CW_ART_REDACTED;
 	r.run.always = r.run.prompt != NULL;

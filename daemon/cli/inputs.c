@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,24 +188,106 @@ cw_output_dir(const char *path, struct cw_err *err)
 }
 
 enum cw_status
-cw_output_file(const char *path, const void *bytes, size_t n,
+cw_output_check(const char *path, struct cw_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_MAX] = ".";
+	struct stat sb;
+
+	if (stat(path, &sb) == 0 && S_ISDIR(sb.st_mode))
+		return cw_err_set(err, CW_E_CONFIG,
+		    "%s: a directory; want a file to write to", path);
+	if (slash != NULL && snprintf(dir, sizeof(dir), "%.*s",
+	    (int)(slash - path) + 1, path) >= (int)sizeof(dir))
+		return cw_err_set(err, CW_E_CONFIG, "%s: name too long", path);
+	if (stat(dir, &sb) == -1)
+		return cw_err_sys(err, "%s", path);
+	return S_ISDIR(sb.st_mode) ? CW_OK : cw_err_set(err, CW_E_CONFIG,
+	    "%s: no directory; want one to write to", dir);
+}
+
+static enum cw_status
+write_to(int fd, const char *path, const void *bytes, size_t n,
+    struct cw_err *err)
+{
+	struct cw_err why;
+	enum cw_status st = cw_write_full(fd, bytes, n, &why);
+
+	return st == CW_OK ? st : cw_err_set(err, st, "%s: %s", path,
+	    why.text);
+}
+
+/* file is another name of path, what was typed and messages are to say. */
+static enum cw_status
+replace(const char *file, const char *path, const void *bytes, size_t n,
     struct cw_err *err)
 {
 	enum cw_status st;
-	char temp[4096];
+	char temp[PATH_MAX];
 	int fd;
 
-	if (snprintf(temp, sizeof(temp), "%s.part", path) >=
+	if (snprintf(temp, sizeof(temp), "%s.part", file) >=
 	    (int)sizeof(temp))
 		return cw_err_set(err, CW_E_CONFIG, "%s: name too long", path);
 	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd == -1)
-		return cw_err_sys(err, "%s", temp);
-	st = cw_write_full(fd, bytes, n, err);
+		return cw_err_sys(err, "%s", path);
+	st = write_to(fd, path, bytes, n, err);
 	cw_close(&fd);
-	if (st == CW_OK && rename(temp, path) == -1)
+	if (st == CW_OK && rename(temp, file) == -1)
 		st = cw_err_sys(err, "%s", path);
 	if (st != CW_OK)
 		(void)unlink(temp);
 	return st;
+}
+
+/* A device, a pipe, or what a link names that is not there yet. */
+static enum cw_status
+write_in_place(const char *path, const void *bytes, size_t n,
+    struct cw_err *err)
+{
+	enum cw_status st;
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY,
+	    0666);
+	if (fd == -1)
+		return cw_err_sys(err, "%s", path);
+	st = write_to(fd, path, bytes, n, err);
+	cw_close(&fd);
+	return st;
+}
+
+/* Is it what we write to already, as /dev/stdout is? */
+static bool
+is_stdout(const struct stat *sb)
+{
+	const int flags = fcntl(STDOUT_FILENO, F_GETFL);
+	struct stat out;
+
+	return flags != -1 && (flags & O_ACCMODE) != O_RDONLY &&
+	    fstat(STDOUT_FILENO, &out) == 0 && out.st_dev == sb->st_dev &&
+	    out.st_ino == sb->st_ino;
+}
+
+enum cw_status
+cw_output_file(const char *path, const void *bytes, size_t n,
+    struct cw_err *err)
+{
+	char file[PATH_MAX];
+	struct stat sb;
+
+	if (stat(path, &sb) == -1)
+		return lstat(path, &sb) == 0 ?
+		    write_in_place(path, bytes, n, err) :
+		    replace(path, path, bytes, n, err);
+	if (is_stdout(&sb)) {
+		fflush(stdout);
+		return write_to(STDOUT_FILENO, path, bytes, n, err);
+	}
+	if (!S_ISREG(sb.st_mode))
+		return write_in_place(path, bytes, n, err);
+	if (realpath(path, file) == NULL)
+		return cw_err_sys(err, "%s", path);
+	return replace(file, path, bytes, n, err);
 }

@@ -39,7 +39,17 @@ const char *cw_inputs_stem(const char *path, bool full, struct cw_arena *a);
 CW_MUST_USE enum cw_status cw_output_dir(const char *path,
     struct cw_err *err);
 
-/* Write bytes to path, replacing what was there as a whole. */
+/*
+ * Can there be a file at path: is its folder there, and is it none itself?
+ * Asked before the work.
+ */
+CW_MUST_USE enum cw_status cw_output_check(const char *path,
+    struct cw_err *err);
+
+/*
+ * Write bytes to path, replacing a regular file as a whole.  A link stays and
+ * what it names is written; a device, a pipe, or /dev/stdout is written to.
+ */
 CW_MUST_USE enum cw_status cw_output_file(const char *path,
     const void *bytes, size_t n, struct cw_err *err);
 

@@ -227,6 +227,73 @@ make_file(const char *dir, const char *name)
 	fclose(f);
 }
 
+/* What is in DIR/NAME, at most 15 bytes of it. */
+static const char *
+contents(const char *dir, const char *name)
+{
+	static char text[16];
+	char path[256];
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "r");
+	n = f == NULL ? 0 : fread(text, 1, sizeof(text) - 1, f);
+	text[n] = '\0';
+	if (f != NULL)
+		fclose(f);
+	return text;
+}
+
+static void
+test_a_link_stays_and_its_target_is_written(void **state)
+{
+	static const char *const targets[] = { "there", "not-yet" };
+	char dir[] = "/tmp/cw-output-XXXXXX", path[256];
+	struct stat sb;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	make_file(dir, "there");
+	for (size_t i = 0; i < CW_COUNT(targets); i++) {
+		snprintf(path, sizeof(path), "%s/link", dir);
+		assert_int_equal(symlink(targets[i], path), 0);
+		assert_int_equal(cw_output_file(path, "text", 4, NULL),
+		    CW_OK);
+		assert_int_equal(lstat(path, &sb), 0);
+		assert_true(S_ISLNK(sb.st_mode));
+		assert_string_equal(contents(dir, targets[i]), "text");
+		assert_int_equal(unlink(path), 0);
+		snprintf(path, sizeof(path), "%s/%s", dir, targets[i]);
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(rmdir(dir), 0);	/* nothing else is left */
+}
+
+static void
+test_an_output_that_cannot_be_is_named_as_typed(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "/", "/: a directory; want a file to write to" },
+		{ "/absent/x.png", "/absent/x.png: No such file" },
+		{ "/dev/null/x.png", "/dev/null/x.png: Not a directory" },
+	};
+	struct cw_err err;
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(cases); i++) {
+		assert_int_not_equal(cw_output_check(cases[i][0], &err),
+		    CW_OK);
+		if (strncmp(err.text, cases[i][1], strlen(cases[i][1])) != 0)
+			fail_msg("got \"%s\", want \"%s\"", err.text,
+			    cases[i][1]);
+	}
+	assert_int_equal(cw_output_check("x.png", &err), CW_OK);
+	assert_int_equal(cw_output_check("/dev/stdout", &err), CW_OK);
+	assert_int_not_equal(cw_output_file("/absent/x", "", 0, &err), CW_OK);
+	assert_string_equal(err.text, "/absent/x: No such file or directory");
+}
+
 static void
 test_directories_are_walked_in_sorted_order(void **state)
 {
@@ -391,6 +458,8 @@ main(void)
 		cmocka_unit_test(test_lines_come_out_in_the_order_given),
 		cmocka_unit_test(test_waiting_lines_take_bounded_memory),
 		cmocka_unit_test(test_directories_are_walked_in_sorted_order),
+		cmocka_unit_test(test_a_link_stays_and_its_target_is_written),
+		cmocka_unit_test(test_an_output_that_cannot_be_is_named_as_typed),
 		cmocka_unit_test(test_names_from_outside_are_made_safe),
 		cmocka_unit_test(test_an_ad_hoc_policy_is_a_whole_one),
 		cmocka_unit_test(test_patches_are_listed_from_the_largest),
