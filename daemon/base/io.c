@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +23,16 @@
 #endif
 
 extern char **environ;
+
+void
+cw_hold_standard(void)
+{
+	/* The lowest that is free is what open gives. */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1 && open("/dev/null",
+		    fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			_exit(EX_OSERR);
+}
 
 void
 cw_close(int *fd)

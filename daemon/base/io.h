@@ -19,6 +19,13 @@
 
 #define CW_CHANNEL_FD	3	/* a child's stream socket to its parent */
 
+/*
+ * First thing in main: a standard descriptor that is closed becomes
+ * /dev/null, opened the wrong way round so that using it is still an error,
+ * and no file or socket of ours is taken for it.
+ */
+void cw_hold_standard(void);
+
 /* Close *fd if it is >= 0 and set it to -1; errno is kept. */
 void cw_close(int *fd);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "conf/value.h"
@@ -247,7 +248,8 @@ leading(struct cw_cli *cli, int argc, char **argv)
 
 /*
  * Everything is written, or nobody is left to read it (`| head`), which is
- * no fault of ours to talk about.
+ * no fault of ours to talk about.  What was closed from the start is an error as
+ * soon as something was to be printed.
  */
 static int
 close_output(int rc)
@@ -268,6 +270,7 @@ main(int argc, char **argv)
 	struct cw_err err;
 	int first, rc;
 
+	cw_hold_standard();
 	/* A worker that has gone is an error to report, not to die of. */
 	signal(SIGPIPE, SIG_IGN);
 	cli.colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;

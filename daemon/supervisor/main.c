@@ -211,6 +211,7 @@ main(int argc, char **argv)
 	struct cw_err err = { "" };
 	int code;
 
+	cw_hold_standard();
 	parse_options(argc, argv, &o);
 	prepare_process();
 	if (cw_arena_open(ARENA_BYTES, &a, &err) != CW_OK) {
