@@ -22,7 +22,26 @@ sed 's/^thresholds: .*/thresholds: {review: 0.0, block: 0.0}/' \
     "$root/policies/hate.yaml" >"$TMP_DIR/new/hate.yaml"
 cw policy diff "$root/policies/hate.yaml" "$TMP_DIR/new/hate.yaml" >"$TMP_DIR/out"
 same "a changed threshold is a difference" 1 $?
-check "and named" grep -q '~ block at 0.9 -> 0' "$TMP_DIR/out"
+check "and named" grep -q '~ thresholds.block 0.9 -> 0' "$TMP_DIR/out"
+# changed WHAT LINE WANT - a policy with that line more differs from hate.yaml
+changed() {
+	{
+		grep -v "^${2%%:*}:" "$root/policies/hate.yaml"
+		echo "$2"
+	} >"$TMP_DIR/changed.yaml"
+	cw policy diff "$root/policies/hate.yaml" "$TMP_DIR/changed.yaml" >"$TMP_DIR/out"
+	same "$1 is a difference" "1 $3" "$? $(sed -n '2s/^  //p' "$TMP_DIR/out")"
+	cw policy diff --json "$root/policies/hate.yaml" "$TMP_DIR/changed.yaml" >"$TMP_DIR/out"
+	same "$1 is one in JSON" "$4" "$(cat "$TMP_DIR/out")"
+}
+changed "when to explain" "explain: {when: never, faithfulness: true}" \
+    '~ explain.when "flagged" -> "never"' \
+    '{"in":"hate","what":"explain.when","old":"flagged","new":"never"}
+{"in":"hate","what":"explain.faithfulness","old":false,"new":true}'
+changed "how many maps" "explain: {top: 9}" '~ explain.top 3 -> 9' \
+    '{"in":"hate","what":"explain.top","old":3,"new":9}'
+changed "a test" "tests: [{image: a.png, expect: block}]" '+ test: a.png' \
+    '{"in":"hate","what":"test","new":"a.png"}'
 cw policy lint -m "$starter" "$TMP_DIR/new" >"$TMP_DIR/out"
 same "it is unwise" 1 $?
 check "with its place" grep -q 'hate.yaml:[0-9]*:[0-9]*: .*flags every image' "$TMP_DIR/out"
