@@ -1,31 +1,11 @@
 /*
- * cmd_policy.c - clipward policy check, lint, show: policies as files.
+ * cmd_policy.c - clipward policy check and lint: policies as files.
  */
 #include <jansson.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/local.h"
-#include "cli/verdict_print.h"
-
-/* Options and PATH...; then the settings and the policies are there. */
-static int
-open_policies(struct cw_cli *cli, struct cw_local *l,
-    const struct cw_opt *opts, size_t nopts, int argc, char **argv)
-{
-	struct cw_strings args;
-	int rc;
-
-	rc = cw_options(cli, opts, nopts, argc, argv, &args);
-	if (rc != CW_GO_ON)
-		return rc;
-	if (args.n > 0)
-		l->policies = args;
-	if ((rc = cw_local_settings(cli, l)) != CW_GO_ON)
-		return rc;
-	return cw_local_policies(cli, l);
-}
 
 int
 cw_cmd_policy_check(struct cw_cli *cli, int argc, char **argv)
@@ -34,7 +14,7 @@ cw_cmd_policy_check(struct cw_cli *cli, int argc, char **argv)
 	const struct cw_opt opts[] = { CW_OPT_JSON(cli) };
 	int rc;
 
-	rc = open_policies(cli, &l, opts, CW_COUNT(opts), argc, argv);
+	rc = cw_local_open_policies(cli, &l, opts, CW_COUNT(opts), argc, argv);
 	if (rc != CW_GO_ON)
 		return rc;
 	if (cli->json)
@@ -55,7 +35,7 @@ cw_cmd_policy_lint(struct cw_cli *cli, int argc, char **argv)
 	const struct cw_opt opts[] = { CW_OPT_JSON(cli), CW_OPT_MODEL(&l) };
 	int rc;
 
-	rc = open_policies(cli, &l, opts, CW_COUNT(opts), argc, argv);
+	rc = cw_local_open_policies(cli, &l, opts, CW_COUNT(opts), argc, argv);
 	if (rc != CW_GO_ON)
 		return rc;
 	/* The model says which calibrations are its own, and whether every
@@ -80,161 +60,4 @@ cw_cmd_policy_lint(struct cw_cli *cli, int argc, char **argv)
 		fprintf(stderr, "clipward: and %zu warnings more\n",
 		    l.warnings.dropped);
 	return l.warnings.n > 0 ? CW_EXIT_FLAGGED : 0;
-}
-
-/* ---- show -------------------------------------------------------------- */
-
-/* Which words of a prompt carry its own score against the contrast set. */
-static int
-print_words(struct cw_cli *cli, struct cw_local *l, const struct cw_policy *p,
-    const char *prompt)
-{
-	const char *hole = strstr(p->templates[0], "{}");
-	struct cw_text_done t;
-	struct cw_err err;
-	const char *text;
-
-	text = cw_arena_printf(cli->arena, "%.*s%s%s",
-	    (int)(hole - p->templates[0]), p->templates[0], prompt, hole + 2);
-	if (text == NULL || cw_clients_text(l->clients, CW_TEXT_WORDS, text,
-	    cli->arena, &t, &err) != CW_OK)
-		return cw_complain("%s", text ? err.text : "no room");
-	fputs("       ", stdout);
-	/* The first and the last are the marks. */
-	for (uint32_t i = 1; t.values != NULL && i + 1 < t.nids; i++)
-		printf(" %s%s%s(%+.2f)", cw_tint(cli, t.values[i] > 0.5f ?
-		    CW_BAD : CW_PLAIN), cw_text_clean(t.tokens[i],
-		    cli->arena), cw_tint(cli, CW_PLAIN),
-		    (double)t.values[i]);
-	printf("  %s+ %.2f = %.2f%s\n", cw_tint(cli, CW_FAINT),
-	    (double)t.remainder, (double)t.total, cw_tint(cli, CW_PLAIN));
-	return CW_GO_ON;
-}
-
-static int
-print_category(struct cw_cli *cli, struct cw_local *l,
-    const struct cw_policy *p, const struct cw_category *c, bool words)
-{
-	int rc = CW_GO_ON;
-
-	printf("  %s (%s): %s\n    review at %g, block at %g%s%s\n", c->id,
-	    cw_severity_name(c->severity), c->title,
-	    (double)c->thresholds.review, (double)c->thresholds.block,
-	    c->reason.code[0] != '\0' ? ", reason " : "", c->reason.code);
-	if (c->calibration.present)
-		printf("    calibrated: a %g, b %g, model %.12s, n %u %s\n",
-		    c->calibration.a, c->calibration.b, c->calibration.model,
-		    c->calibration.n, c->calibration.date);
-	for (size_t i = 0; i < c->nprompts && rc == CW_GO_ON; i++) {
-		printf("    + %s", c->prompts[i].text);
-		if (c->prompts[i].weight < 1 || c->prompts[i].weight > 1)
-			printf("  (weight %g)", (double)c->prompts[i].weight);
-		putchar('\n');
-		if (words)
-			rc = print_words(cli, l, p, c->prompts[i].text);
-	}
-	return rc;
-}
-
-static int
-print_policy(struct cw_cli *cli, struct cw_local *l,
-    const struct cw_policy *p, bool words)
-{
-	int rc = CW_GO_ON;
-
-	printf("%s%s%s version %u: %s\n  %s; %s%s\n", cw_tint(cli, CW_GOOD),
-	    p->id, cw_tint(cli, CW_PLAIN), p->version, p->title, p->file,
-	    cw_scoring_name(p->scoring), p->shadow ? ", shadow" : "");
-	printf("  templates:");
-	for (size_t i = 0; i < p->ntemplates; i++)
-		printf(" \"%s\"", p->templates[i]);
-	printf("\n  maps: %s, %u at most%s; on error: %s\n",
-	    cw_when_name(p->explain_when), p->explain_top,
-	    p->faithfulness ? ", measured" : "", cw_action_name(p->on_error));
-	for (size_t i = 0; i < p->ncategories && rc == CW_GO_ON; i++)
-		rc = print_category(cli, l, p, &p->categories[i], words);
-	printf("  neutral:\n");
-	for (size_t i = 0; i < p->nneutral; i++)
-		printf("    - %s\n", p->neutral[i].text);
-	return rc;
-}
-
-static json_t *
-prompts_json(const struct cw_prompt *p, size_t n)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_pack("{s:s,s:f}", "text",
-		    p[i].text, "weight", (double)p[i].weight));
-	return list;
-}
-
-static json_t *
-category_json(const struct cw_category *c)
-{
-	json_t *o = json_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:s,s:s},"
-	    "s:{s:f,s:f}}", "id", c->id, "title", c->title, "severity",
-	    cw_severity_name(c->severity), "prompts",
-	    prompts_json(c->prompts, c->nprompts), "reason", "code",
-	    c->reason.code, "dsa", c->reason.dsa, "text", c->reason.text,
-	    "thresholds", "review", (double)c->thresholds.review, "block",
-	    (double)c->thresholds.block);
-
-	if (c->calibration.present)
-		json_object_set_new(o, "calibration", json_pack(
-		    "{s:f,s:f,s:s,s:i}", "a", c->calibration.a, "b",
-		    c->calibration.b, "model", c->calibration.model, "n",
-		    (int)c->calibration.n));
-	return o;
-}
-
-static void
-print_policy_json(const struct cw_policy *p)
-{
-	json_t *templates = json_array(), *categories = json_array(), *o;
-
-	for (size_t i = 0; i < p->ntemplates; i++)
-		json_array_append_new(templates,
-		    json_string(p->templates[i]));
-	for (size_t i = 0; i < p->ncategories; i++)
-		json_array_append_new(categories,
-		    category_json(&p->categories[i]));
-	o = json_pack("{s:s,s:i,s:s,s:s,s:o,s:o,s:o,s:s,s:s,s:b}", "id",
-	    p->id, "version", (int)p->version, "title", p->title, "file",
-	    p->file, "templates", templates, "categories", categories,
-	    "neutral", prompts_json(p->neutral, p->nneutral), "score",
-	    cw_scoring_name(p->scoring), "on_error",
-	    cw_action_name(p->on_error), "shadow", p->shadow);
-	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(7));
-	putchar('\n');
-	json_decref(o);
-}
-
-int
-cw_cmd_policy_show(struct cw_cli *cli, int argc, char **argv)
-{
-	struct cw_local l = { .model = NULL };
-	bool words = false;
-	const struct cw_opt opts[] = {
-		CW_OPT_JSON(cli),
-		{ "words", 0, OPT_FLAG, &words, NULL,
-		    "which words carry each prompt's score", 0, 0 },
-		CW_OPT_MODEL(&l),
-	};
-	int rc;
-
-	rc = open_policies(cli, &l, opts, CW_COUNT(opts), argc, argv);
-	if (rc != CW_GO_ON)
-		return rc;
-	if (words && (rc = cw_local_start(&l, &l.set, 1)) != CW_GO_ON)
-		return rc;
-	for (size_t i = 0; i < l.set.npolicies && rc == CW_GO_ON; i++) {
-		if (cli->json)
-			print_policy_json(&l.set.policies[i]);
-		else
-			rc = print_policy(cli, &l, &l.set.policies[i], words);
-	}
-	cw_local_stop(&l);
-	return rc == CW_GO_ON ? 0 : rc;
 }

@@ -210,6 +210,23 @@ cw_local_policies(struct cw_cli *cli, struct cw_local *l)
 	return CW_GO_ON;
 }
 
+int
+cw_local_open_policies(struct cw_cli *cli, struct cw_local *l,
+    const struct cw_opt *opts, size_t nopts, int argc, char **argv)
+{
+	struct cw_strings args;
+	int rc;
+
+	rc = cw_options(cli, opts, nopts, argc, argv, &args);
+	if (rc != CW_GO_ON)
+		return rc;
+	if (args.n > 0)
+		l->policies = args;
+	if ((rc = cw_local_settings(cli, l)) != CW_GO_ON)
+		return rc;
+	return cw_local_policies(cli, l);
+}
+
 static void
 worker_said(int level, const char *line)
 {

@@ -68,6 +68,12 @@ void cw_local_no_files(const struct cw_cli *cli);
 int cw_local_settings(struct cw_cli *cli, struct cw_local *l);
 /* Read the policies into l->set. */
 int cw_local_policies(struct cw_cli *cli, struct cw_local *l);
+/*
+ * Both, for a command of these options and PATH..., which are the policies;
+ * returns CW_GO_ON or an exit status.
+ */
+int cw_local_open_policies(struct cw_cli *cli, struct cw_local *l,
+    const struct cw_opt *opts, size_t nopts, int argc, char **argv);
 /* Start count workers with l->set (or none); says once what starter knows. */
 int cw_local_start(struct cw_local *l, const struct cw_policy_set *set,
     uint32_t count);
