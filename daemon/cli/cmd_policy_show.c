@@ -12,19 +12,30 @@
 
 /* Which words of a prompt carry its own score against the contrast set. */
 static int
-print_words(struct cw_cli *cli, struct cw_local *l, const struct cw_policy *p,
-    const char *prompt)
+ask_words(struct cw_cli *cli, struct cw_local *l, const struct cw_policy *p,
+    const char *prompt, struct cw_text_done *out)
 {
 	const char *hole = strstr(p->templates[0], "{}");
-	struct cw_text_done t;
 	struct cw_err err;
 	const char *text;
 
 	text = cw_arena_printf(cli->arena, "%.*s%s%s",
 	    (int)(hole - p->templates[0]), p->templates[0], prompt, hole + 2);
 	if (text == NULL || cw_clients_text(l->clients, CW_TEXT_WORDS, text,
-	    cli->arena, &t, &err) != CW_OK)
+	    cli->arena, out, &err) != CW_OK)
 		return cw_complain("%s", text ? err.text : "no room");
+	return CW_GO_ON;
+}
+
+static int
+print_words(struct cw_cli *cli, struct cw_local *l, const struct cw_policy *p,
+    const char *prompt)
+{
+	struct cw_text_done t;
+	const int rc = ask_words(cli, l, p, prompt, &t);
+
+	if (rc != CW_GO_ON)
+		return rc;
 	fputs("       ", stdout);
 	/* The first and the last are the marks. */
 	for (uint32_t i = 1; t.values != NULL && i + 1 < t.nids; i++)
@@ -82,8 +93,15 @@ print_policy(struct cw_cli *cli, struct cw_local *l,
 	printf("  neutral:\n");
 	for (size_t i = 0; i < p->nneutral; i++)
 		printf("    - %s\n", p->neutral[i].text);
+	if (p->ntests > 0)
+		printf("  tests:\n");
+	for (size_t i = 0; i < p->ntests; i++)
+		printf("    %s: %s\n", cw_action_name(p->tests[i].expect),
+		    p->tests[i].image);
 	return rc;
 }
+
+/* ---- JSON -------------------------------------------------------------- */
 
 static json_t *
 prompts_json(const struct cw_prompt *p, size_t n)
@@ -96,8 +114,48 @@ prompts_json(const struct cw_prompt *p, size_t n)
 	return list;
 }
 
+/* To each prompt of the list what print_words prints. */
+static int
+add_words(struct cw_cli *cli, struct cw_local *l, const struct cw_policy *p,
+    const struct cw_category *c, json_t *list)
+{
+	for (size_t i = 0; i < c->nprompts; i++) {
+		json_t *tokens, *values;
+		struct cw_text_done t;
+		const int rc = ask_words(cli, l, p, c->prompts[i].text, &t);
+
+		if (rc != CW_GO_ON)
+			return rc;
+		tokens = json_array();
+		values = json_array();
+		for (uint32_t k = 1; t.values && k + 1 < t.nids; k++) {
+			json_array_append_new(tokens, json_string(
+			    cw_text_clean(t.tokens[k], cli->arena)));
+			json_array_append_new(values,
+			    json_real((double)t.values[k]));
+		}
+		json_object_set_new(json_array_get(list, i), "words",
+		    json_pack("{s:o,s:o,s:f,s:f}", "tokens", tokens,
+		    "values", values, "remainder", (double)t.remainder,
+		    "total", (double)t.total));
+	}
+	return CW_GO_ON;
+}
+
 static json_t *
-category_json(const struct cw_category *c)
+calibration_json(struct cw_cli *cli, const struct cw_calibration *c)
+{
+	json_t *o = json_pack("{s:s,s:f,s:f,s:s,s:i}", "kind", "platt", "a",
+	    c->a, "b", c->b, "model", cw_arena_printf(cli->arena,
+	    "sha256:%s", c->model), "n", (int)c->n);
+
+	if (c->date[0] != '\0')
+		json_object_set_new(o, "date", json_string(c->date));
+	return o;
+}
+
+static json_t *
+category_json(struct cw_cli *cli, const struct cw_category *c)
 {
 	json_t *o = json_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:s,s:s},"
 	    "s:{s:f,s:f}}", "id", c->id, "title", c->title, "severity",
@@ -108,33 +166,57 @@ category_json(const struct cw_category *c)
 	    (double)c->thresholds.block);
 
 	if (c->calibration.present)
-		json_object_set_new(o, "calibration", json_pack(
-		    "{s:f,s:f,s:s,s:i}", "a", c->calibration.a, "b",
-		    c->calibration.b, "model", c->calibration.model, "n",
-		    (int)c->calibration.n));
+		json_object_set_new(o, "calibration",
+		    calibration_json(cli, &c->calibration));
 	return o;
 }
 
-static void
-print_policy_json(const struct cw_policy *p)
+static json_t *
+tests_json(const struct cw_policy *p)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < p->ntests; i++)
+		json_array_append_new(list, json_pack("{s:s,s:s}", "image",
+		    p->tests[i].image, "expect",
+		    cw_action_name(p->tests[i].expect)));
+	return list;
+}
+
+static int
+print_policy_json(struct cw_cli *cli, struct cw_local *l,
+    const struct cw_policy *p, bool words)
 {
 	json_t *templates = json_array(), *categories = json_array(), *o;
+	int rc = CW_GO_ON;
 
 	for (size_t i = 0; i < p->ntemplates; i++)
 		json_array_append_new(templates,
 		    json_string(p->templates[i]));
-	for (size_t i = 0; i < p->ncategories; i++)
-		json_array_append_new(categories,
-		    category_json(&p->categories[i]));
-	o = json_pack("{s:s,s:i,s:s,s:s,s:o,s:o,s:o,s:s,s:s,s:b}", "id",
-	    p->id, "version", (int)p->version, "title", p->title, "file",
-	    p->file, "templates", templates, "categories", categories,
-	    "neutral", prompts_json(p->neutral, p->nneutral), "score",
-	    cw_scoring_name(p->scoring), "on_error",
-	    cw_action_name(p->on_error), "shadow", p->shadow);
-	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(7));
-	putchar('\n');
+	for (size_t i = 0; i < p->ncategories && rc == CW_GO_ON; i++) {
+		json_t *c = category_json(cli, &p->categories[i]);
+
+		json_array_append_new(categories, c);
+		if (words)
+			rc = add_words(cli, l, p, &p->categories[i],
+			    json_object_get(c, "prompts"));
+	}
+	o = json_pack("{s:s,s:i,s:s,s:s,s:o,s:o,s:o,s:s,s:{s:s,s:i,s:b},"
+	    "s:s,s:b,s:o}", "id", p->id, "version", (int)p->version, "title",
+	    p->title, "file", cw_text_clean(p->file, cli->arena),
+	    "templates", templates, "categories", categories, "neutral",
+	    prompts_json(p->neutral, p->nneutral), "score",
+	    cw_scoring_name(p->scoring), "explain", "when",
+	    cw_when_name(p->explain_when), "top", (int)p->explain_top,
+	    "faithfulness", p->faithfulness, "on_error",
+	    cw_action_name(p->on_error), "shadow", p->shadow, "tests",
+	    tests_json(p));
+	if (rc == CW_GO_ON) {
+		json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(7));
+		putchar('\n');
+	}
 	json_decref(o);
+	return rc;
 }
 
 int
@@ -157,7 +239,8 @@ cw_cmd_policy_show(struct cw_cli *cli, int argc, char **argv)
 		return rc;
 	for (size_t i = 0; i < l.set.npolicies && rc == CW_GO_ON; i++) {
 		if (cli->json)
-			print_policy_json(&l.set.policies[i]);
+			rc = print_policy_json(cli, &l, &l.set.policies[i],
+			    words);
 		else
 			rc = print_policy(cli, &l, &l.set.policies[i], words);
 	}

@@ -2,11 +2,13 @@
  * cmd_policy_test.c - clipward policy test: the images that policies bring,
  * each scored against its own policy alone.
  */
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/commands.h"
 #include "cli/local.h"
+#include "cli/verdict_print.h"
 #include "format/verdict.h"
 
 /* One test and its policy. */
@@ -88,6 +90,33 @@ collect(struct test *t, struct cw_err *err)
 	return CW_OK;
 }
 
+static void
+print_item(const struct test *t, const struct item *it, bool good)
+{
+	printf("%s%s%s %s: %s: want %s, got %s%s%s\n",
+	    cw_tint(t->cli, good ? CW_GOOD : CW_BAD),
+	    good ? "pass" : "FAIL", cw_tint(t->cli, CW_PLAIN),
+	    it->policy->id, it->path, cw_action_name(it->test->expect),
+	    cw_action_name(it->got.action), it->why != NULL ? ": " : "",
+	    it->why != NULL ? it->why : "");
+}
+
+static void
+print_item_json(const struct test *t, const struct item *it, bool good)
+{
+	json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:b}", "policy",
+	    it->policy->id, "image", cw_text_clean(it->path, t->cli->arena),
+	    "expect", cw_action_name(it->test->expect), "got",
+	    cw_action_name(it->got.action), "pass", good);
+
+	if (it->why != NULL)
+		json_object_set_new(o, "error", json_string(
+		    cw_text_clean(it->why, t->cli->arena)));
+	json_dumpf(o, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(o);
+}
+
 static int
 report(const struct test *t)
 {
@@ -98,16 +127,13 @@ report(const struct test *t)
 		const bool good = it->got.action == it->test->expect;
 
 		failed += !good;
-		printf("%s%s%s %s: %s: want %s, got %s%s%s\n",
-		    cw_tint(t->cli, good ? CW_GOOD : CW_BAD),
-		    good ? "pass" : "FAIL", cw_tint(t->cli, CW_PLAIN),
-		    it->policy->id, it->path,
-		    cw_action_name(it->test->expect),
-		    cw_action_name(it->got.action),
-		    it->why != NULL ? ": " : "",
-		    it->why != NULL ? it->why : "");
+		if (t->cli->json)
+			print_item_json(t, it, good);
+		else
+			print_item(t, it, good);
 	}
-	printf("%zu passed, %zu failed\n", t->n - failed, failed);
+	if (!t->cli->json)
+		printf("%zu passed, %zu failed\n", t->n - failed, failed);
 	return failed > 0 ? CW_EXIT_FLAGGED : 0;
 }
 
@@ -116,8 +142,8 @@ cw_cmd_policy_test(struct cw_cli *cli, int argc, char **argv)
 {
 	struct test t = { .cli = cli };
 	const struct cw_opt opts[] = {
-		CW_OPT_MODEL(&t.local), CW_OPT_VIEWS(&t.local),
-		CW_OPT_WORKERS(&t.local),
+		CW_OPT_JSON(cli), CW_OPT_MODEL(&t.local),
+		CW_OPT_VIEWS(&t.local), CW_OPT_WORKERS(&t.local),
 	};
 	const struct cw_client_work work = { .payload = &t, .load = load,
 		.done = done };

@@ -95,6 +95,10 @@ sed 's/expect: block/expect: allow/' "$TMP_DIR/tested.yaml" >"$TMP_DIR/broken.ya
 cw policy test -m "$starter" "$TMP_DIR/broken.yaml" >"$TMP_DIR/out"
 same "policy test: what does not is exit 1" 1 $?
 check "and says so" grep -q '^FAIL .*want allow, got block' "$TMP_DIR/out"
+cw policy test -m "$starter" --json "$TMP_DIR/broken.yaml" >"$TMP_DIR/out"
+same "and in JSON" \
+    "1 {\"policy\":\"hate\",\"image\":\"$picture\",\"expect\":\"allow\",\"got\":\"block\",\"pass\":false}" \
+    "$? $(cat "$TMP_DIR/out")"
 
 # labels -> calibration -> a policy that passes and is applied
 n=0
@@ -121,6 +125,29 @@ check "and belongs to this model" sh -c \
     "$CW_BUILD/clipward" "$starter" "$TMP_DIR/tuned.yaml"
 check "policy show --words" sh -c '"$1" policy show --words -m "$2" "$3" | grep -q "(+"' - \
     "$CW_BUILD/clipward" "$starter" "$root/policies/hate.yaml"
+{
+	grep -v '^explain:' "$TMP_DIR/tuned.yaml"
+	echo "explain: {when: never, top: 7, faithfulness: true}"
+	echo "tests: [{image: $picture, expect: block}]"
+} >"$TMP_DIR/whole.yaml"
+cw policy show --json --words -m "$starter" "$TMP_DIR/whole.yaml" >"$TMP_DIR/out"
+if "$PYTHON" - "$TMP_DIR/out" "$picture" 2>"$TMP_DIR/why" <<'EOT'; then
+import json, sys
+p = json.load(open(sys.argv[1]))
+assert p["explain"] == {"when": "never", "top": 7, "faithfulness": True}, p["explain"]
+assert p["tests"] == [{"image": sys.argv[2], "expect": "block"}], p["tests"]
+c = [c["calibration"] for c in p["categories"] if "calibration" in c][0]
+assert c["model"].startswith("sha256:") and len(c["model"]) == 71, c
+assert c["kind"] == "platt" and len(c["date"]) == 10, c
+for c in p["categories"]:
+    for w in (q["words"] for q in c["prompts"]):
+        assert len(w["tokens"]) == len(w["values"]) > 0, w
+        assert abs(sum(w["values"]) + w["remainder"] - w["total"]) < 1e-2, w
+EOT
+	ok "policy show --json leaves nothing out"
+else
+	not_ok "policy show --json leaves nothing out" "$(tail -n 1 "$TMP_DIR/why")"
+fi
 
 # hostile files: a place, quickly
 "$PYTHON" -c 'print("[" * 100000)' >"$TMP_DIR/deep.yaml"
