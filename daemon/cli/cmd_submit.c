@@ -100,20 +100,48 @@ make_id(struct submit *s, size_t i, const struct cw_bytes *body)
 	    (unsigned long long)cw_wall_us(), i, hex);
 }
 
+/* {"file":...,"id":...} and what became of it: a line for each file. */
+static void
+print_fate(struct submit *s, size_t i, const char *key, json_t *fate)
+{
+	json_t *o = json_pack("{s:s}", "file",
+	    cw_text_clean(s->files.item[i], s->scratch));
+
+	if (s->sent[i].id != NULL)
+		json_object_set_new(o, "id", json_string(s->sent[i].id));
+	json_object_set_new(o, key, fate);
+	json_dumpf(o, stdout, JSON_COMPACT);
+	putchar('\n');
+	fflush(stdout);
+	json_decref(o);
+}
+
+/* Nothing more will come of file i; standard error has been told. */
+static void
+give_up(struct submit *s, size_t i, const char *code, const char *message)
+{
+	s->sent[i].done = true;
+	if (s->cli->json)
+		print_fate(s, i, "error", json_pack("{s:s,s:s}", "code", code,
+		    "message", cw_text_clean(message, s->scratch)));
+}
+
 static int
 send_file(struct submit *s, size_t i)
 {
 	const char *path = s->files.item[i], *header;
 	struct cw_bytes body;
+	enum cw_status st;
 	struct cw_err err;
 	char *bytes;
 	size_t n;
 
 	cw_arena_reset(s->scratch, 0);
-	if (cw_read_file(AT_FDCWD, path, s->limit, s->scratch,
-	    &bytes, &n, &err) != CW_OK) {
-		s->sent[i].done = true;
+	st = cw_read_file(AT_FDCWD, path, s->limit, s->scratch, &bytes, &n,
+	    &err);
+	if (st != CW_OK) {
 		s->rc = cw_complain("%s", err.text);
+		give_up(s, i, cw_status_name(st), err.text);
 		return CW_GO_ON;
 	}
 	body = (struct cw_bytes){ bytes, n };
@@ -182,12 +210,11 @@ on_accepted(struct submit *s, size_t i, bool again)
 	if (s->sent[i].accepted)
 		return;
 	s->sent[i].accepted = true;
+	if (s->cli->json)
+		print_fate(s, i, "duplicate", json_boolean(again));
 	if (s->wait)
 		return;
-	if (s->cli->json)
-		printf("{\"id\":\"%s\",\"duplicate\":%s}\n", s->sent[i].id,
-		    again ? "true" : "false");
-	else
+	if (!s->cli->json)
 		printf("%s: %s as %s\n",
 		    cw_text_clean(s->files.item[i], s->scratch),
 		    again ? "known already" : "accepted", s->sent[i].id);
@@ -202,15 +229,15 @@ on_verdict(struct submit *s, size_t i, const json_t *o,
 	const char *decision = cw_json_text(o, "decision");
 
 	/* An id known before is answered with its verdict at once. */
-	if (!s->wait) {
-		on_accepted(s, i, true);
+	on_accepted(s, i, true);
+	if (!s->wait)
 		return;
-	}
 	if (s->cli->json)
 		puts(a->header);
 	else
-		cw_verdict_print(s->cli, stdout,
-		    cw_text_clean(s->files.item[i], s->scratch), o);
+		cw_verdict_print(s->cli, stdout, cw_arena_printf(s->scratch,
+		    "%s as %s", cw_text_clean(s->files.item[i], s->scratch),
+		    s->sent[i].id), o);
 	fflush(stdout);
 	save_maps(s, i, o, a);
 	if (strcmp(decision, "error") == 0)
@@ -230,9 +257,9 @@ on_busy(struct submit *s, size_t i, const json_t *o)
 
 	s->open--;
 	if (++s->sent[i].busy > BUSY_MAX) {
-		s->sent[i].done = true;
 		s->rc = cw_complain("%s: the daemon stays busy",
 		    s->files.item[i]);
+		give_up(s, i, "busy", "the daemon stays busy");
 		return CW_GO_ON;
 	}
 	pause_ms = ms > 0 && ms < 1000 ? (long)ms : 100;
@@ -264,14 +291,16 @@ on_answer(struct submit *s, const struct cw_zmq_answer *a)
 	else if (strcmp(a->verb, "REJECTED") == 0) {
 		s->rc = cw_complain("%s: rejected: %s: %s", s->files.item[i],
 		    cw_json_text(o, "code"), cw_json_text(o, "message"));
-		finish(s, i);
+		give_up(s, i, cw_json_text(o, "code"),
+		    cw_json_text(o, "message"));
+		s->open--;
 	}
 	json_decref(o);
 	return rc;
 }
 
 static int
-run(struct submit *s)
+send_all(struct submit *s)
 {
 	struct cw_zmq_answer a;
 	struct cw_err err;
@@ -292,6 +321,19 @@ run(struct submit *s)
 		rc = on_answer(s, &a);
 	}
 	return rc == CW_GO_ON ? s->rc : rc;
+}
+
+static int
+run(struct submit *s)
+{
+	const int rc = send_all(s);
+
+	for (size_t i = 0; i < s->files.n; i++)
+		if (!s->sent[i].done)
+			give_up(s, i, "unanswered", s->sent[i].accepted ?
+			    "accepted, and no verdict yet" :
+			    "the daemon has not answered");
+	return rc;
 }
 
 static int

@@ -70,6 +70,27 @@ else
 	not_ok "scan and daemon agree" "$(cat "$TMP_DIR/err")"
 fi
 
+# what came of each file, by its name and by the id to ask for later
+lines() {
+	"$PYTHON" -c '
+import json, sys
+for v in map(json.loads, sys.stdin):
+    print(*(v.get(k) for k in sys.argv[1:]), v.get("error", {}).get("code"))' "$@"
+}
+clipward submit --connect "$SUBMIT" --json --id both "$f" >"$TMP_DIR/sent" 2>"$TMP_DIR/err"
+same "submit --json names the file" "$f both True None" "$(lines file id duplicate <"$TMP_DIR/sent")"
+clipward submit --connect "$SUBMIT" --json -w --id third "$f" >"$TMP_DIR/sent" 2>"$TMP_DIR/err"
+same "also before a verdict" "$f third False None|None third None None" \
+    "$(lines file id duplicate <"$TMP_DIR/sent" | paste -sd'|')"
+clipward submit --connect "$SUBMIT" --json -w "$TMP_DIR/in/absent.jpg" >"$TMP_DIR/sent" 2>"$TMP_DIR/err"
+same "and where there is none" "2 $TMP_DIR/in/absent.jpg not_found" \
+    "$? $(lines file <"$TMP_DIR/sent")"
+clipward submit --connect "tcp://127.0.0.1:9" --timeout 1 --json "$f" >"$TMP_DIR/sent" 2>"$TMP_DIR/err"
+same "and where nobody answers" "2 $f unanswered" "$? $(lines file <"$TMP_DIR/sent")"
+clipward submit --connect "$SUBMIT" -w "$f" >"$TMP_DIR/sent" 2>"$TMP_DIR/err"
+id=$(sed -n 's/^.* as \(cli-[^ ]*\): .*/\1/p' "$TMP_DIR/sent")
+same "submit -w says what to get" "\"id\":\"$id\"" "$(clipward get --json "$id" | grep -o "\"id\":\"$id\"")"
+
 # maps by way of the daemon have the names that scan gives them
 mkdir -p "$TMP_DIR/a" "$TMP_DIR/b"
 cp "$f" "$TMP_DIR/a/x.png"
