@@ -68,6 +68,12 @@ struct cw_opt {
 int cw_options(struct cw_cli *cli, const struct cw_opt *opts, size_t nopts,
     int argc, char **argv, struct cw_strings *rest);
 
+/*
+ * -f and --socket before the command, in every form they have after it;
+ * argv[*first] is what comes next.  Returns CW_GO_ON or an exit status.
+ */
+int cw_options_leading(struct cw_cli *cli, int argc, char **argv, int *first);
+
 #define CW_OPT_JSON(cli)						\
 	{ "json", 0, OPT_FLAG, &(cli)->json, NULL,			\
 	    "print JSON, one object per line", 0, 0 }

@@ -121,15 +121,22 @@ cw_tint_of(const char *decision)
 static int
 usage(FILE *f, const char *group)
 {
+	static const char before[] = "\nBefore the command, or after it:\n"
+	    "  -f, --config FILE    read FILE instead of the usual "
+	    "config.yaml\n"
+	    "      --socket PATH    control socket of the daemon\n"
+	    "In its place: help or --help, --version, --commands.\n";
 	const size_t n = strlen(group);
 
 	fprintf(f, "usage: clipward %s [options] [arguments]\n\n",
-	    n == 0 ? "COMMAND" : group);
+	    n == 0 ? "[-f FILE] [--socket PATH] COMMAND" : group);
 	for (size_t i = 0; i < CW_COUNT(commands); i++)
 		if (n == 0 || (strncmp(commands[i].name, group, n) == 0 &&
 		    commands[i].name[n] == ' '))
 			fprintf(f, "  %-16s %s\n", commands[i].name,
 			    commands[i].summary);
+	if (n == 0)
+		fputs(before, f);
 	fprintf(f, "\nclipward COMMAND --help says more; the manual is "
 	    "clipward(1).\n");
 	return f == stdout ? 0 : CW_EXIT_ERROR;
@@ -228,28 +235,30 @@ run(struct cw_cli *cli, int argc, char **argv)
 	return unknown_command(argc, argv);
 }
 
-/* Options before the command: -f and --socket, as after it. */
+/* What stands in place of a command, or one. */
 static int
-leading(struct cw_cli *cli, int argc, char **argv)
+dispatch(struct cw_cli *cli, int argc, char **argv)
 {
-	int i = 1;
+	int first = 0;
+	const int rc = cw_options_leading(cli, argc, argv, &first);
 
-	for (; i + 1 < argc; i += 2) {
-		if (strcmp(argv[i], "-f") == 0 ||
-		    strcmp(argv[i], "--config") == 0)
-			cli->config = argv[i + 1];
-		else if (strcmp(argv[i], "--socket") == 0)
-			cli->socket = argv[i + 1];
-		else
-			break;
-	}
-	return i;
+	if (rc != CW_GO_ON)
+		return rc;
+	if (first == argc)
+		return usage(stderr, "");
+	if (asks_for_help(argv[first]))
+		return usage(stdout, "");
+	if (strcmp(argv[first], "--version") == 0)
+		return printf("clipward %s\n", CW_VERSION) < 0;
+	if (strcmp(argv[first], "--commands") == 0)
+		return list_commands();
+	return run(cli, argc - first, argv + first);
 }
 
 /*
  * Everything is written, or nobody is left to read it (`| head`), which is
- * no fault of ours to talk about.  What was closed from the start is an error as
- * soon as something was to be printed.
+ * no fault of ours to talk about.  Closed from the start it is an error, as
+ * soon as there is something to print.
  */
 static int
 close_output(int rc)
@@ -268,7 +277,7 @@ main(int argc, char **argv)
 {
 	struct cw_cli cli = { .progress = isatty(STDERR_FILENO) };
 	struct cw_err err;
-	int first, rc;
+	int rc;
 
 	cw_hold_standard();
 	/* A worker that has gone is an error to report, not to die of. */
@@ -276,18 +285,7 @@ main(int argc, char **argv)
 	cli.colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
 	if (cw_arena_open(ARENA_BYTES, &cli.arena, &err) != CW_OK)
 		return cw_complain("%s", err.text);
-	first = leading(&cli, argc, argv);
-	if (first == argc)
-		rc = usage(stderr, "");
-	else if (asks_for_help(argv[first]))
-		rc = usage(stdout, "");
-	else if (strcmp(argv[first], "--version") == 0)
-		rc = printf("clipward %s\n", CW_VERSION) < 0;
-	else if (strcmp(argv[first], "--commands") == 0)
-		rc = list_commands();
-	else
-		rc = run(&cli, argc - first, argv + first);
-	rc = close_output(rc);
+	rc = close_output(dispatch(&cli, argc, argv));
 	cw_arena_close(&cli.arena);
 	return rc;
 }

@@ -139,6 +139,30 @@ find(const struct table *t, const char *arg, const char **value)
 }
 
 int
+cw_options_leading(struct cw_cli *cli, int argc, char **argv, int *first)
+{
+	struct table t;
+	int i = 1;
+
+	make_table(&t, cli, NULL, 0);
+	for (; i < argc && argv[i][0] == '-' && argv[i][1] != '\0'; i++) {
+		const char *value;
+		const struct cw_opt *o = find(&t, argv[i], &value);
+
+		if (o == NULL || o->type != OPT_TEXT)
+			break;
+		if (value == NULL && i + 1 == argc)
+			return cw_complain("%s needs a value: %s", argv[i],
+			    o->arg);
+		if (value == NULL)
+			value = argv[++i];
+		*(const char **)o->out = value;
+	}
+	*first = i;
+	return CW_GO_ON;
+}
+
+int
 cw_options(struct cw_cli *cli, const struct cw_opt *opts, size_t nopts,
     int argc, char **argv, struct cw_strings *rest)
 {

@@ -155,6 +155,44 @@ test_a_wrong_option_says_what_is_wanted(void **state)
 	}
 }
 
+/* Each form that is right after the command is right before it. */
+static void
+test_options_before_the_command_have_every_form(void **state)
+{
+	static const char *const forms[][4] = {
+		{ "clipward", "-f", "x", NULL }, { "clipward", "-fx", NULL },
+		{ "clipward", "--config", "x", NULL },
+		{ "clipward", "--config=x", NULL },
+	};
+	struct cw_cli cli;
+	int first;
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(forms); i++) {
+		char *argv[6] = { NULL };
+		int argc = 0;
+
+		for (; forms[i][argc] != NULL; argc++)
+			argv[argc] = (char *)(uintptr_t)forms[i][argc];
+		argv[argc++] = (char *)(uintptr_t)"--socket=s";
+		argv[argc] = (char *)(uintptr_t)"status";
+		cli = (struct cw_cli){ .arena = arena };
+		assert_int_equal(cw_options_leading(&cli, argc + 1, argv,
+		    &first), CW_GO_ON);
+		assert_int_equal(first, argc);
+		assert_string_equal(cli.config, "x");
+		assert_string_equal(cli.socket, "s");
+		/* Without the value it says which. */
+		if (argc > 3) {
+			argv[2] = NULL;
+			assert_int_equal(cw_options_leading(&cli, 2, argv,
+			    &first), CW_EXIT_ERROR);
+			assert_non_null(strstr(complaint,
+			    "needs a value: FILE"));
+		}
+	}
+}
+
 /* Every order of arrival prints the same. */
 static void
 test_lines_come_out_in_the_order_given(void **state)
@@ -455,6 +493,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_options_stand_anywhere_and_in_both_forms),
 		cmocka_unit_test(test_a_wrong_option_says_what_is_wanted),
+		cmocka_unit_test(test_options_before_the_command_have_every_form),
 		cmocka_unit_test(test_lines_come_out_in_the_order_given),
 		cmocka_unit_test(test_waiting_lines_take_bounded_memory),
 		cmocka_unit_test(test_directories_are_walked_in_sorted_order),
