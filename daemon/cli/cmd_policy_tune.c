@@ -3,13 +3,15 @@
  * and thresholds out, as YAML to paste.
  *
  * LABELS has a line for each image: its path, a tab, and the ids of the
- * categories it shows, separated by spaces (none: harmless).
+ * categories it shows, separated by spaces (none: harmless).  An image that
+ * can't be scored is left out and told, and makes the exit status 2.
  */
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "cli/commands.h"
@@ -30,6 +32,7 @@ struct tune {
 	size_t			 n;
 	uint64_t		 recall, precision;	/* percent */
 	struct cw_progress	 bar;
+	bool			 failed;	/* an image could not be scored */
 };
 
 static enum cw_status
@@ -62,6 +65,7 @@ done(void *payload, const struct cw_client_done *d)
 	for (size_t c = 0; c < t->local.set.ncategories; c++)
 		x[c] = d->res->failed ? NAN : (double)d->res->cats[c].margin;
 	cw_progress_hide(&t->bar);
+	t->failed |= d->res->failed;
 	if (d->res->failed)
 		warn(t, t->path[d->index], d->res);
 	cw_progress_step(&t->bar);
@@ -83,28 +87,46 @@ is_category(const struct cw_policy_set *set, const char *id, size_t len)
 }
 
 static int
-read_line(struct tune *t, const char *file, char *line)
+read_words(struct tune *t, const char *file, size_t number, const char *line,
+    const char *words)
 {
-	char *tab = strchr(line, '\t');
-	const char *words = tab == NULL ? "" : tab + 1;
-
-	if (tab != NULL)
-		*tab = '\0';
-	t->path[t->n] = line;
-	t->labels[t->n] = cw_arena_printf(t->cli->arena, " %s ", words);
-	if (t->labels[t->n] == NULL)
-		return cw_complain("%s: too long", file);
 	for (const char *w = words; *w != '\0'; ) {
 		const size_t len = strcspn(w, " ");
 
 		if (len > 0 && !is_category(&t->local.set, w, len))
 			return cw_complain("%s:%zu:%zu: no category \"%.*s\"",
-			    file, t->n + 1, (size_t)(w - line) + 1, (int)len,
+			    file, number, (size_t)(w - line) + 1, (int)len,
 			    w);
 		w += len + strspn(w + len, " ");
 	}
-	t->n++;
 	return CW_GO_ON;
+}
+
+/* A line without a tab is a harmless image, if it is the name of one. */
+static int
+read_line(struct tune *t, const char *file, size_t number, char *line)
+{
+	const size_t len = strlen(line);
+	char *tab;
+
+	if (len > 0 && line[len - 1] == '\r')
+		line[len - 1] = '\0';
+	if (line[0] == '\0')
+		return CW_GO_ON;
+	tab = strchr(line, '\t');
+	if (tab == NULL && strchr(line, ' ') != NULL &&
+	    access(line, F_OK) == -1)
+		return cw_complain("%s:%zu:%zu: no tab; want PATH, a tab, and "
+		    "categories", file, number, strcspn(line, " ") + 1);
+	if (tab != NULL)
+		*tab++ = '\0';
+	t->path[t->n] = line;
+	t->labels[t->n] = cw_arena_printf(t->cli->arena, " %s ",
+	    tab != NULL ? tab : "");
+	if (t->labels[t->n++] == NULL)
+		return cw_complain("%s: too long", file);
+	return tab == NULL ? CW_GO_ON :
+	    read_words(t, file, number, line, tab);
 }
 
 static int
@@ -127,12 +149,11 @@ read_labels(struct tune *t, const char *file)
 	    t->local.set.ncategories, sizeof(*t->x));
 	if (t->path == NULL || t->labels == NULL || t->x == NULL)
 		return cw_complain("%s: too many lines", file);
-	for (; text != NULL && rc == CW_GO_ON; text = end) {
+	for (size_t i = 1; text != NULL && rc == CW_GO_ON; text = end, i++) {
 		end = strchr(text, '\n');
 		if (end != NULL)
 			*end++ = '\0';
-		if (text[0] != '\0')
-			rc = read_line(t, file, text);
+		rc = read_line(t, file, i, text);
 	}
 	if (rc == CW_GO_ON && t->n == 0)
 		return cw_complain("%s: no labels; want PATH, a tab, and "
@@ -211,8 +232,10 @@ run(struct tune *t)
 		cw_policy_set_category(&t->local.set, i, &p, &c);
 		tuned += tune_category(t, i, c, v);
 	}
-	return tuned > 0 ? 0 :
-	    cw_complain("policy tune: no category has images of both kinds");
+	if (tuned == 0)
+		return cw_complain("policy tune: no category has images of "
+		    "both kinds");
+	return t->failed ? CW_EXIT_ERROR : 0;
 }
 
 int

@@ -110,6 +110,25 @@ check "policy tune fits" sh -c '"$1" policy tune -m "$2" -p "$3" "$4" >"$5"' - \
     "$CW_BUILD/clipward" "$starter" "$root/policies/hate.yaml" "$TMP_DIR/labels" "$TMP_DIR/out"
 check "policy tune --precision is in percent" cw policy tune -m "$starter" \
     -p "$root/policies/hate.yaml" --precision 80 --recall 90 "$TMP_DIR/labels"
+tune() {
+	cw policy tune -m "$starter" -p "$root/policies/hate.yaml" "$@"
+}
+awk '{ printf "%s\r\n", $0 }' "$TMP_DIR/labels" >"$TMP_DIR/dos"
+tune "$TMP_DIR/dos" >"$TMP_DIR/again"
+same "policy tune takes lines of DOS" 0 $?
+check "for what they are" cmp "$TMP_DIR/out" "$TMP_DIR/again"
+echo "$TMP_DIR/absent.jpg" | cat "$TMP_DIR/labels" - >"$TMP_DIR/more"
+tune "$TMP_DIR/more" >"$TMP_DIR/again"
+same "an image that is missing: exit 2" 2 $?
+check "it is named" grep -q 'warning: .*absent.jpg: no such file' "$TMP_DIR/err"
+check "and left out" cmp "$TMP_DIR/out" "$TMP_DIR/again"
+{
+	cat "$TMP_DIR/labels"
+	printf '\n%s\n' "a.jpg hate.gesture"
+} >"$TMP_DIR/more"
+refused "a space for a tab" 'more:8:6: no tab; want PATH, a tab, and categories' \
+    policy tune -m "$starter" -p "$root/policies/hate.yaml" "$TMP_DIR/more"
+tune "$TMP_DIR/labels" >"$TMP_DIR/out"
 twice=$("$CW_BUILD/clipward" --commands | while read -r command; do
 	# shellcheck disable=SC2086  # one or two words
 	"$CW_BUILD/clipward" $command --help | grep -o -e ' --[a-z-]*' | sort | uniq -d
