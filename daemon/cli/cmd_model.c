@@ -142,6 +142,47 @@ cw_cmd_model_verify(struct cw_cli *cli, int argc, char **argv)
 	return rc;
 }
 
+/* Make it if it is not there; false, and errno, if nothing can be kept in it. */
+static bool
+make_cache(const char *dir)
+{
+	struct stat sb;
+
+	if (mkdir(dir, 0755) == -1 && errno != EEXIST)
+		return false;
+	if (stat(dir, &sb) == 0 && !S_ISDIR(sb.st_mode))
+		errno = ENOTDIR;
+	else if (access(dir, W_OK) == 0)
+		return true;
+	return false;
+}
+
+/*
+ * Where to keep the packed weights: --cache or model.cache; if the latter
+ * can't be, the user's own cache, where the daemon does not look.
+ */
+static int
+open_cache(struct cw_local *l, const char *given)
+{
+	const char *want = given != NULL ? given : l->cfg.model.cache;
+	const char *own = given != NULL ? "" : l->init.cache_dir;
+
+	if (want[0] == '\0')
+		return cw_complain("model prepare: model.cache is empty; want "
+		    "--cache DIR");
+	if (make_cache(want)) {
+		l->init.cache_dir = want;
+		return CW_GO_ON;
+	}
+	if (own[0] == '\0' || strcmp(own, want) == 0)
+		return cw_complain("%s: %s; want a directory for the packed "
+		    "weights", want, strerror(errno));
+	cw_warn("%s: %s; packing in %s, where clipwardd does not look", want,
+	    strerror(errno), own);
+	return make_cache(own) ? CW_GO_ON : cw_complain("%s: %s", own,
+	    strerror(errno));
+}
+
 /*
  * A worker packs what is not packed yet when it starts; this only starts one
  * with a directory to keep it in.
@@ -157,7 +198,6 @@ cw_cmd_model_prepare(struct cw_cli *cli, int argc, char **argv)
 		    "keep the packed weights in DIR", 0, 0 },
 	};
 	struct cw_strings args;
-	struct stat sb;
 	uint64_t start;
 	int rc;
 
@@ -169,22 +209,9 @@ cw_cmd_model_prepare(struct cw_cli *cli, int argc, char **argv)
 		    args.n);
 	if (args.n == 1)
 		l.model = args.item[0];
-	if ((rc = cw_local_settings(cli, &l)) != CW_GO_ON)
+	if ((rc = cw_local_settings(cli, &l)) != CW_GO_ON ||
+	    (rc = open_cache(&l, cache)) != CW_GO_ON)
 		return rc;
-	if (cache != NULL)
-		l.init.cache_dir = cache;
-	if (l.init.cache_dir[0] == '\0')
-		return cw_complain("model prepare: model.cache is empty; want "
-		    "--cache DIR");
-	if (mkdir(l.init.cache_dir, 0755) == -1 && errno != EEXIST)
-		return cw_complain("%s: %s", l.init.cache_dir,
-		    strerror(errno));
-	if (access(l.init.cache_dir, W_OK) == -1)
-		return cw_complain("%s: %s", l.init.cache_dir,
-		    strerror(errno));
-	if (stat(l.init.cache_dir, &sb) == -1 || !S_ISDIR(sb.st_mode))
-		return cw_complain("%s: no directory; want one for the packed "
-		    "weights", l.init.cache_dir);
 	start = cw_now_ms();
 	if ((rc = cw_local_start(&l, NULL, 1)) != CW_GO_ON)
 		return rc;

@@ -3,6 +3,7 @@
  */
 #include "cli/local.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -58,7 +59,7 @@ cw_cli_config(struct cw_cli *cli, struct cw_config *out, struct cw_err *err)
 
 /*
  * Decoders are the plugins without options: a sink needs some, and a worker
- * loads none.  A shipped decoder that was not built is done without.
+ * loads none.  One that is not there is done without: see say_missing.
  */
 static int
 choose_plugins(struct cw_cli *cli, struct cw_local *l)
@@ -234,6 +235,17 @@ worker_said(int level, const char *line)
 		cw_warn("worker: %s", line);
 }
 
+/* Where the daemon would refuse to start, images are only read less well. */
+static void
+say_missing(const struct cw_config *cfg)
+{
+	for (size_t i = 0; i < cfg->nplugins; i++)
+		if (cfg->plugins[i].options.n == 0 &&
+		    access(cfg->plugins[i].path, R_OK) == -1)
+			cw_warn("plugin %s: %s; done without",
+			    cfg->plugins[i].path, strerror(errno));
+}
+
 int
 cw_local_start(struct cw_local *l, const struct cw_policy_set *set,
     uint32_t count)
@@ -244,6 +256,7 @@ cw_local_start(struct cw_local *l, const struct cw_policy_set *set,
 		.log = worker_said };
 	struct cw_err err;
 
+	say_missing(&l->cfg);
 	if (cw_clients_open(&opts, &l->clients, &err) != CW_OK)
 		return cw_complain("%s", err.text);
 	if (set != NULL &&

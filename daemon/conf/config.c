@@ -73,8 +73,9 @@ static const struct cw_config_key keys[] = {
 	    "Directory of the CLIP model in Hugging Face layout: config.json, "
 	    "model.safetensors, vocab.json and merges.txt or tokenizer.json."),
 	KEY_E("model.precision", model.precision, precision_word, "auto",
-	    "auto, fp32 or int8. auto takes the fastest that keeps the "
-	    "decisions: fp32 unless the model was prepared for int8."),
+	    "auto, fp32 or int8. auto is fp32, the reference's own numbers. "
+	    "int8 is faster and moves scores a little; it is never taken "
+	    "unasked."),
 	KEY("model.kernel", STRING, model.kernel, 0, 64, "\"\"",
 	    "Force one set of CPU kernels by name; empty: the best this "
 	    "processor has. `clipward bench` prints the one in use."),

@@ -121,7 +121,7 @@ refused "a category for a policy" 'want one of hate, nudity, violence' \
     explain -m "$starter" -p "$root/policies" --policy violence.weapon "$picture"
 refused "redacting a directory" 'in: a directory; want one FILE' \
     redact -m "$starter" -o "$TMP_DIR/x" "$TMP_DIR/in"
-refused "a file for packed weights" 'no directory' \
+refused "a file for packed weights" 'Not a directory; want a directory' \
     model prepare -m "$starter" --cache "$picture"
 cw embed -m "$starter" -t "$(printf '%0100000d' 0)" -t "a knife" >"$TMP_DIR/out"
 same "embed: a text that is too long, and one that is not" "2 2" "$? $(wc -l <"$TMP_DIR/out")"
