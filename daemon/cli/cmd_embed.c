@@ -53,6 +53,16 @@ print_embedding(const float *v, size_t n)
 	fputs("]}\n", stdout);
 }
 
+/* What the text tower reads of a text may be less than what was given. */
+static void
+warn_cut(struct cw_cli *cli, const char *text, const struct cw_text_done *t)
+{
+	if (t->length > t->nids)
+		cw_warn("\"%.40s%s\" makes %u tokens; the model reads the "
+		    "first %u", cw_text_clean(text, cli->arena),
+		    strlen(text) > 40 ? "..." : "", t->length, t->nids);
+}
+
 static enum cw_status
 load(void *payload, size_t i, struct cw_arena *a, struct cw_job *job,
     const char **code, struct cw_err *err)
@@ -95,9 +105,10 @@ embed_all(struct cw_cli *cli, struct embed *e)
 
 		st = cw_clients_text(e->local.clients, CW_TEXT_EMBED,
 		    e->texts.item[i], cli->arena, &text, &err);
-		if (st == CW_OK)
+		if (st == CW_OK) {
+			warn_cut(cli, e->texts.item[i], &text);
 			print_embedding(text.embed, text.nembed);
-		else if (st == CW_E_FORMAT)
+		} else if (st == CW_E_FORMAT)
 			print_error(e, err.text);
 		else
 			return cw_complain("%s", err.text);
@@ -173,6 +184,7 @@ cw_cmd_tokenize(struct cw_cli *cli, int argc, char **argv)
 	    cli->arena, &t, &err) != CW_OK)
 		rc = cw_complain("%s", err.text);
 	else {
+		warn_cut(cli, args.item[0], &t);
 		fputs(cli->json ? "{\"ids\":[" : "[", stdout);
 		for (uint32_t i = 0; i < t.nids; i++)
 			printf("%s%u", i > 0 ? "," : "", t.ids[i]);

@@ -31,7 +31,7 @@ cw_cmd_policy_check(struct cw_cli *cli, int argc, char **argv)
 int
 cw_cmd_policy_lint(struct cw_cli *cli, int argc, char **argv)
 {
-	struct cw_local l = { .model = NULL };
+	struct cw_local l = { .lints = true };
 	const struct cw_opt opts[] = { CW_OPT_JSON(cli), CW_OPT_MODEL(&l) };
 	int rc;
 

@@ -179,6 +179,7 @@ cw_local_settings(struct cw_cli *cli, struct cw_local *l)
 		return cw_complain("%s", err.text);
 	if ((rc = override(cli, l)) != CW_GO_ON)
 		return rc;
+	l->arena = cli->arena;
 	l->init = (struct cw_init){
 		.model_dir = cfg->model.path,
 		.model_sha256 = "",
@@ -246,6 +247,20 @@ say_missing(const struct cw_config *cfg)
 			    cfg->plugins[i].path, strerror(errno));
 }
 
+static void
+say_long(struct cw_local *l, const struct cw_policy_set *set)
+{
+	struct cw_warnings own = { .n = 0 };
+	struct cw_warnings *w = l->lints ? &l->warnings : &own;
+
+	cw_policy_set_lint_long(set, cw_clients_policies(l->clients),
+	    l->arena, w);
+	for (size_t i = 0; i < own.n; i++)
+		cw_warn("%s", own.text[i]);
+	if (own.dropped > 0)
+		cw_warn("and %zu such prompts more", own.dropped);
+}
+
 int
 cw_local_start(struct cw_local *l, const struct cw_policy_set *set,
     uint32_t count)
@@ -259,6 +274,8 @@ cw_local_start(struct cw_local *l, const struct cw_policy_set *set,
 	say_missing(&l->cfg);
 	if (cw_clients_open(&opts, &l->clients, &err) != CW_OK)
 		return cw_complain("%s", err.text);
+	if (set != NULL)
+		say_long(l, set);
 	if (set != NULL &&
 	    strcmp(cw_clients_facts(l->clients)->name, "starter") == 0)
 		fprintf(stderr, "clipward: note: the starter model knows "

@@ -19,12 +19,14 @@ struct cw_local {
 	const char		*precision, *kernel, *views;
 	uint64_t		 workers, batch, threads;
 	bool			 exact;		/* decode at full size */
+	bool			 lints;		/* warnings are its output */
 
 	/* filled by cw_local_settings, then by cw_local_start */
 	struct cw_config	 cfg;
 	struct cw_init		 init;
 	struct cw_policy_set	 set;
-	struct cw_warnings	 warnings;
+	struct cw_warnings	 warnings;	/* of a policy that is right */
+	struct cw_arena		*arena;		/* until exit */
 	struct cw_clients	*clients;
 };
 
@@ -74,7 +76,11 @@ int cw_local_policies(struct cw_cli *cli, struct cw_local *l);
  */
 int cw_local_open_policies(struct cw_cli *cli, struct cw_local *l,
     const struct cw_opt *opts, size_t nopts, int argc, char **argv);
-/* Start count workers with l->set (or none); says once what starter knows. */
+/*
+ * Start count workers with l->set (or none); says once what starter knows.
+ * Prompts that are cut off are warned of, or with l->lints added to
+ * l->warnings.
+ */
 int cw_local_start(struct cw_local *l, const struct cw_policy_set *set,
     uint32_t count);
 void cw_local_stop(struct cw_local *l);

@@ -79,6 +79,8 @@ give_policies(struct cw_clients *c, struct cw_seat *s, struct cw_err *err)
 	    err);
 	if (st == CW_OK && !d.ok)
 		return cw_err_set(err, CW_E_CONFIG, "%s", d.message);
+	if (st == CW_OK && !c->first.ok)
+		c->first = d;
 	return st != CW_OK ? st : keep_rows(c, &d, err);
 }
 
@@ -174,6 +176,12 @@ const struct cw_model_facts *
 cw_clients_facts(const struct cw_clients *c)
 {
 	return &c->facts;
+}
+
+const struct cw_policy_done *
+cw_clients_policies(const struct cw_clients *c)
+{
+	return &c->first;
 }
 
 enum cw_status

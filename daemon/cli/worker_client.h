@@ -45,6 +45,8 @@ CW_MUST_USE enum cw_status cw_clients_open(
 void cw_clients_close(struct cw_clients **c);
 
 const struct cw_model_facts *cw_clients_facts(const struct cw_clients *c);
+/* What the first worker said of the policies. */
+const struct cw_policy_done *cw_clients_policies(const struct cw_clients *c);
 
 /* One image, when it is done; all of it borrowed for the call. */
 struct cw_client_done {

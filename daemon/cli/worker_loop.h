@@ -42,6 +42,7 @@ struct cw_clients {
 	struct cw_model_facts	 facts;
 	struct cw_bank_row	*rows;		/* [nrows] vectors of prompts */
 	uint32_t		 nrows, embed;
+	struct cw_policy_done	 first;		/* its rows are above */
 };
 
 /* Make a seat idle, starting its worker if there is none. */

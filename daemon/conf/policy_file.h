@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "conf/config.h"
 #include "format/policy.h"
+#include "format/worker_msg.h"
 
 #define CW_POLICY_FILE_BYTES	(1u << 20)
 #define CW_WARNINGS_MAX		64u
@@ -52,5 +53,10 @@ CW_MUST_USE enum cw_status cw_policy_bytes_read(const char *name,
 /* Warn of calibrations that belong to a model other than sha256. */
 void cw_policy_set_lint_model(const struct cw_policy_set *set,
     const char *sha256, struct cw_arena *a, struct cw_warnings *warnings);
+
+/* Warn of the prompts whose ends a worker's model does not read. */
+void cw_policy_set_lint_long(const struct cw_policy_set *set,
+    const struct cw_policy_done *done, struct cw_arena *a,
+    struct cw_warnings *warnings);
 
 #endif /* CW_POLICY_FILE_H */

@@ -163,3 +163,42 @@ cw_policy_set_lint_model(const struct cw_policy_set *set,
 		}
 	}
 }
+
+/* The prompt of a bank index; *where is its category, or "neutral". */
+static const struct cw_prompt *
+prompt_at(const struct cw_policy *p, size_t bank, const char **where)
+{
+	for (size_t i = 0; i < p->ncategories; i++) {
+		const struct cw_category *c = &p->categories[i];
+
+		*where = c->id;
+		if (bank >= c->bank && bank - c->bank < c->nprompts)
+			return &c->prompts[bank - c->bank];
+	}
+	*where = "neutral";
+	return bank >= p->neutral_bank && bank - p->neutral_bank <
+	    p->nneutral ? &p->neutral[bank - p->neutral_bank] : NULL;
+}
+
+void
+cw_policy_set_lint_long(const struct cw_policy_set *set,
+    const struct cw_policy_done *done, struct cw_arena *a,
+    struct cw_warnings *warnings)
+{
+	for (uint32_t i = 0; i < done->nlongs; i++)
+		for (size_t k = 0; k < set->npolicies; k++) {
+			const struct cw_policy *p = &set->policies[k];
+			const struct cw_yaml_place at = {
+				p->file[0] != '\0' ? p->file : p->id, 0, 0 };
+			const struct cw_prompt *prompt;
+			const char *where;
+
+			prompt = prompt_at(p, done->longs[i].bank, &where);
+			if (prompt != NULL)
+				warn(warnings, a, &at, "policy %s, "
+				    "%s: prompt \"%.80s\" makes %u tokens in "
+				    "its template; the model reads the first "
+				    "%u", p->id, where, prompt->text,
+				    done->longs[i].tokens, done->context);
+		}
+}

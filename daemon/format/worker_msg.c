@@ -223,6 +223,12 @@ cw_policy_done_pack(const struct cw_policy_done *m, struct cw_pack *w)
 	cw_put_str(w, m->message);
 	put_rows(w, m->rows, m->nrows, m->embed);
 	cw_put_u32(w, m->encode_ms);
+	cw_put_u32(w, m->context);
+	cw_put_u32(w, m->nlongs);
+	for (uint32_t i = 0; i < m->nlongs; i++) {
+		cw_put_u32(w, m->longs[i].bank);
+		cw_put_u32(w, m->longs[i].tokens);
+	}
 }
 
 enum cw_status
@@ -235,6 +241,15 @@ cw_policy_done_unpack(struct cw_unpack *r, size_t nprompts,
 	m.message = cw_get_str(r, CW_ERR_MAX, a);
 	m.rows = get_rows(r, a, nprompts, &m.nrows, &m.embed);
 	m.encode_ms = cw_get_u32(r);
+	m.context = cw_get_u32(r);
+	m.nlongs = cw_get_below(r, (uint32_t)nprompts + 1);
+	m.longs = cw_arena_zalloc(a, m.nlongs, sizeof(*m.longs));
+	if (m.longs == NULL)
+		r->bad = true;
+	for (uint32_t i = 0; i < m.nlongs && !r->bad; i++) {
+		m.longs[i].bank = cw_get_below(r, (uint32_t)nprompts);
+		m.longs[i].tokens = cw_get_u32(r);
+	}
 	*out = m;
 	return ended(r, "POLICY_DONE", err);
 }
@@ -260,6 +275,7 @@ cw_text_done_pack(const struct cw_text_done *m, struct cw_pack *w)
 {
 	cw_put_u8(w, m->ok);
 	cw_put_str(w, m->message);
+	cw_put_u32(w, m->length);
 	cw_put_u32(w, m->nids);
 	for (uint32_t i = 0; i < m->nids; i++) {
 		cw_put_u32(w, m->ids[i]);
@@ -282,6 +298,7 @@ cw_text_done_unpack(struct cw_unpack *r, struct cw_arena *a,
 
 	m.ok = cw_get_u8(r) != 0;
 	m.message = cw_get_str(r, CW_ERR_MAX, a);
+	m.length = cw_get_u32(r);
 	m.nids = cw_get_below(r, IDS_MAX + 1);
 	ids = cw_arena_zalloc(a, m.nids, sizeof(*ids));
 	m.tokens = cw_arena_zalloc(a, m.nids, sizeof(*m.tokens));

@@ -92,12 +92,21 @@ struct cw_policy_msg {
 	uint32_t	 nrows, embed;
 };
 
+/* A prompt that, in one of its templates, is longer than the model reads. */
+struct cw_long_prompt {
+	uint32_t	 bank;
+	uint32_t	 tokens;	/* with both marks */
+};
+
 struct cw_policy_done {
 	bool		 ok;
 	const char	*message;	/* when not ok: prompt and why */
 	struct cw_bank_row *rows;	/* [nrows] newly encoded */
 	uint32_t	 nrows, embed;
 	uint32_t	 encode_ms;
+	struct cw_long_prompt *longs;	/* [nlongs] */
+	uint32_t	 nlongs;
+	uint32_t	 context;	/* tokens of a text that are read */
 };
 
 enum cw_text_want { CW_TEXT_TOKENS, CW_TEXT_EMBED, CW_TEXT_WORDS, CW_TEXT_WANTS };
@@ -111,6 +120,8 @@ struct cw_text_done {		/* TEXT_DONE */
 	const char	*message;
 	const uint32_t	*ids;		/* [nids] with both marks */
 	uint32_t	 nids;
+	uint32_t	 length;	/* ids of the whole text: above nids
+					   its end was cut off */
 	const char	**tokens;	/* [nids] as shown to people */
 	const float	*embed;		/* [nembed] unit length, or none */
 	uint32_t	 nembed;

@@ -202,6 +202,16 @@ cw_model_tokenize(const struct cw_model *m, const char *text,
 	return cw_tokenizer_encode(&m->tokenizer, text, scratch, ids, n, err);
 }
 
+enum cw_status
+cw_model_measure(const struct cw_model *m, const char *text,
+    struct cw_arena *scratch, int *tokens, int *most, struct cw_err *err)
+{
+	CW_CHECK_OBJ(m, CW_MODEL_MAGIC);
+	*most = m->tokenizer.context;
+	return cw_tokenizer_measure(&m->tokenizer, text, scratch, tokens,
+	    err);
+}
+
 const char *
 cw_model_token_text(const struct cw_model *m, int id, struct cw_arena *a)
 {

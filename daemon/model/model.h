@@ -81,6 +81,13 @@ const struct cw_model_info *cw_model_info(const struct cw_model *m);
 CW_MUST_USE enum cw_status cw_model_tokenize(const struct cw_model *m,
     const char *text, struct cw_arena *scratch, int *ids, int *n,
     struct cw_err *err);
+/*
+ * How many ids the whole text makes, and how many of them are read: more than
+ * that are cut off, the end mark apart.
+ */
+CW_MUST_USE enum cw_status cw_model_measure(const struct cw_model *m,
+    const char *text, struct cw_arena *scratch, int *tokens, int *most,
+    struct cw_err *err);
 /* The token's bytes as people read them ("gun", "gun</w>" shown as "gun "):
  * valid UTF-8, bytes that are not become U+FFFD.  In the arena. */
 const char *cw_model_token_text(const struct cw_model *m, int id,

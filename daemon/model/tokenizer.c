@@ -148,11 +148,12 @@ piece_bytes(const struct runes *r, size_t i, size_t j, struct cw_arena *a,
 	return s;
 }
 
+/* most: ids at the most, both marks among them. */
 static enum cw_status
-encode_pieces(const struct cw_tokenizer *t, const struct runes *r,
+encode_pieces(const struct cw_tokenizer *t, const struct runes *r, int most,
     struct cw_arena *a, int *ids, int *n, struct cw_err *err)
 {
-	const int room = t->context - 1;	/* the last is the end mark */
+	const int room = most - 1;	/* the last is the end mark */
 	const size_t mark = cw_arena_mark(a);
 	size_t i = 0, j, len;
 	int got;
@@ -182,12 +183,12 @@ encode_pieces(const struct cw_tokenizer *t, const struct runes *r,
 	return CW_OK;
 }
 
-enum cw_status
-cw_tokenizer_encode(const struct cw_tokenizer *t, const char *text,
-    struct cw_arena *scratch, int *ids, int *n, struct cw_err *err)
+/* The text as it is cut into pieces, in scratch. */
+static enum cw_status
+prepare(const char *text, struct cw_arena *scratch, struct runes *r,
+    struct cw_err *err)
 {
-	const size_t mark = cw_arena_mark(scratch), len = strlen(text);
-	struct runes r;
+	const size_t len = strlen(text);
 	enum cw_status st;
 	int32_t *front;
 
@@ -198,10 +199,42 @@ cw_tokenizer_encode(const struct cw_tokenizer *t, const char *text,
 	if (strstr(text, CW_TEXT_END) != NULL)
 		return cw_err_set(err, CW_E_FORMAT,
 		    "the text holds a literal %s", CW_TEXT_END);
-	if ((st = compose(text, len, scratch, &r, &front, err)) != CW_OK)
+	if ((st = compose(text, len, scratch, r, &front, err)) != CW_OK)
 		return st;
-	r = clean(r, front);
-	st = encode_pieces(t, &r, scratch, ids, n, err);
+	*r = clean(*r, front);
+	return CW_OK;
+}
+
+enum cw_status
+cw_tokenizer_encode(const struct cw_tokenizer *t, const char *text,
+    struct cw_arena *scratch, int *ids, int *n, struct cw_err *err)
+{
+	const size_t mark = cw_arena_mark(scratch);
+	enum cw_status st;
+	struct runes r;
+
+	if ((st = prepare(text, scratch, &r, err)) != CW_OK)
+		return st;
+	st = encode_pieces(t, &r, t->context, scratch, ids, n, err);
+	cw_arena_release(scratch, mark);
+	return st;
+}
+
+enum cw_status
+cw_tokenizer_measure(const struct cw_tokenizer *t, const char *text,
+    struct cw_arena *scratch, int *n, struct cw_err *err)
+{
+	const size_t mark = cw_arena_mark(scratch);
+	enum cw_status st;
+	struct runes r;
+	int *ids, most;
+
+	if ((st = prepare(text, scratch, &r, err)) != CW_OK)
+		return st;
+	most = 4 * (int)r.n + 2;	/* a token is a byte at least */
+	ids = cw_arena_alloc(scratch, (size_t)most * sizeof(*ids));
+	st = ids == NULL ? cw_err_set(err, CW_E_LIMIT, "text too long") :
+	    encode_pieces(t, &r, most, scratch, ids, n, err);
 	cw_arena_release(scratch, mark);
 	return st;
 }

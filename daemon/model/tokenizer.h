@@ -42,6 +42,10 @@ CW_MUST_USE enum cw_status cw_tokenizer_encode(const struct cw_tokenizer *t,
     const char *text, struct cw_arena *scratch, int *ids, int *n,
     struct cw_err *err);
 
+/* How many ids it would be if the context had room for all. */
+CW_MUST_USE enum cw_status cw_tokenizer_measure(const struct cw_tokenizer *t,
+    const char *text, struct cw_arena *scratch, int *n, struct cw_err *err);
+
 /* See cw_model_token_text; "" for an id that is none. */
 const char *cw_tokenizer_text(const struct cw_tokenizer *t, int id,
     struct cw_arena *a);

@@ -92,6 +92,9 @@ try_policies(struct cw_generation *g, int fd, struct cw_arena *a,
 	st = cw_policy_done_unpack(&r, g->set.nprompts, a, &done, err);
 	if (st == CW_OK && !done.ok)
 		st = cw_err_set(err, CW_E_CONFIG, "%s", done.message);
+	if (st == CW_OK)
+		cw_policy_set_lint_long(&g->set, &done, g->arena,
+		    &g->warnings);
 	return st;
 }
 

@@ -28,14 +28,15 @@ struct cw_reload {
 	bool			 again;		/* asked meanwhile */
 	struct askers		 now, later;
 	uint64_t		 number;	/* of the last set read */
+	uint64_t		 measured;	/* set whose prompts were */
 	uint64_t		 started_ms;
 	struct cw_err		 failed;	/* the first set was refused */
 };
 
 static void
-log_warnings(const struct cw_generation *g)
+log_warnings(const struct cw_generation *g, size_t from)
 {
-	for (size_t i = 0; i < g->warnings.n; i++)
+	for (size_t i = from; i < g->warnings.n; i++)
 		cw_log(CW_LOG_WARNING, "policy %s", g->warnings.text[i]);
 	if (g->warnings.dropped > 0)
 		cw_log(CW_LOG_WARNING, "policy %zu more warnings",
@@ -52,7 +53,7 @@ cw_reload_open(struct cw_daemon *d, struct cw_err *err)
 	d->reload = r;
 	st = cw_generation_read(d->cfg, ++r->number, &r->current, err);
 	if (st == CW_OK)
-		log_warnings(r->current);
+		log_warnings(r->current, 0);
 	return st;
 }
 
@@ -187,7 +188,7 @@ begin(struct cw_daemon *d)
 		finish(d, false, err.text);
 		return;
 	}
-	log_warnings(g);
+	log_warnings(g, 0);
 	r->number++;
 	r->candidate = g;
 }
@@ -248,7 +249,24 @@ cw_reload_learn(struct cw_daemon *d, const struct cw_policy_done *done,
 		    (uintmax_t)g->set.generation, g->set.npolicies,
 		    g->set.nprompts, g->set.hash, done->nrows,
 		    done->encode_ms);
+	if (st == CW_OK)
+		cw_reload_measured(d, g, done);
 	return st;
+}
+
+void
+cw_reload_measured(struct cw_daemon *d, struct cw_generation *g,
+    const struct cw_policy_done *done)
+{
+	struct cw_reload *r = d->reload;
+	const size_t before = g->warnings.n;
+
+	if (r->measured == g->set.generation)
+		return;
+	r->measured = g->set.generation;
+	cw_policy_set_lint_long(&g->set, done, g->arena, &g->warnings);
+	if (g->warnings.n > before)
+		log_warnings(g, before);
 }
 
 bool

@@ -276,6 +276,68 @@ fill_rows(struct cw_bank *b, const struct cw_model *m,
 	return CW_OK;
 }
 
+/* The most tokens of a prompt in any of its templates; 0: all are short. */
+static enum cw_status
+most_tokens(const struct place *at, const struct cw_model *m, size_t context,
+    struct cw_arena *scratch, uint32_t *tokens, struct cw_err *err)
+{
+	const size_t n = at->policy->ntemplates;
+	enum cw_status st = CW_OK;
+	int got = 0, most;
+
+	*tokens = 0;
+	for (size_t k = 0; k < (n > 0 ? n : 1) && st == CW_OK; k++) {
+		const size_t mark = cw_arena_mark(scratch);
+		const char *text = filled(n > 0 ? at->policy->templates[k] :
+		    PLACE, at->prompt->text, scratch);
+
+		if (text == NULL)
+			return cw_err_set(err, CW_E_LIMIT, "no room for a "
+			    "prompt");
+		/* A token is a byte at least, so most need no counting. */
+		if (strlen(text) + 2 > context)
+			st = cw_model_measure(m, text, scratch, &got, &most,
+			    err);
+		if ((uint32_t)got > *tokens)
+			*tokens = (uint32_t)got;
+		cw_arena_release(scratch, mark);
+	}
+	return st;
+}
+
+/* Which prompts are cut off: scored they are, by their beginning. */
+static enum cw_status
+find_long(struct cw_bank *b, const struct cw_model *m,
+    struct cw_arena *scratch, struct cw_policy_done *done,
+    struct cw_err *err)
+{
+	const size_t n = b->set.nprompts;
+	enum cw_status st;
+	int none, context;
+
+	st = cw_model_measure(m, "", scratch, &none, &context, err);
+	if (st != CW_OK)
+		return st;
+	done->context = (uint32_t)context;
+	done->longs = cw_arena_zalloc(b->arena, n, sizeof(*done->longs));
+	if (done->longs == NULL)
+		return cw_err_set(err, CW_E_LIMIT,
+		    "no room for %zu prompts", n);
+	for (size_t i = 0; i < n; i++) {
+		const struct place at = place_of(&b->set, i);
+		uint32_t tokens;
+
+		st = most_tokens(&at, m, done->context, scratch, &tokens,
+		    err);
+		if (st != CW_OK)
+			return st;
+		if (tokens > done->context)
+			done->longs[done->nlongs++] = (struct
+			    cw_long_prompt){ (uint32_t)i, tokens };
+	}
+	return CW_OK;
+}
+
 static enum cw_status
 bank_fill(struct cw_bank *b, const struct cw_model *m, const void *body,
     size_t len, struct cw_arena *scratch, struct cw_policy_done *done,
@@ -302,7 +364,8 @@ bank_fill(struct cw_bank *b, const struct cw_model *m, const void *body,
 		wide = text;
 	floats = (size_t)wide->width * (size_t)(wide->layers + 1);
 	b->fold_bytes = 2 * floats * sizeof(float) + 4096;
-	return fill_rows(b, m, &msg, scratch, done, err);
+	st = fill_rows(b, m, &msg, scratch, done, err);
+	return st != CW_OK ? st : find_long(b, m, scratch, done, err);
 }
 
 enum cw_status

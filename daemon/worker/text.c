@@ -406,12 +406,15 @@ answer_plain(struct cw_worker *w, const struct cw_text_msg *m,
 	float *embed = cw_arena_floats(w->batch, (size_t)w->info->E);
 	uint32_t *wide = cw_arena_zalloc(w->batch, T, sizeof(*wide));
 	const char **tokens = cw_arena_zalloc(w->batch, T, sizeof(*tokens));
+	int n, length = 0, most;
 	enum cw_status st;
-	int n;
 
 	if (cw_arena_overflowed(w->batch))
 		return cw_err_set(err, CW_E_LIMIT, "no room for the text");
 	st = cw_model_tokenize(w->model, m->text, w->scratch, ids, &n, err);
+	if (st == CW_OK)
+		st = cw_model_measure(w->model, m->text, w->scratch, &length,
+		    &most, err);
 	if (st != CW_OK)
 		return st;
 	for (int i = 0; i < n; i++) {
@@ -421,6 +424,7 @@ answer_plain(struct cw_worker *w, const struct cw_text_msg *m,
 	out->ids = wide;
 	out->tokens = tokens;
 	out->nids = (uint32_t)n;
+	out->length = (uint32_t)length;
 	if (m->want != CW_TEXT_EMBED)
 		return CW_OK;
 	st = cw_model_encode_text(w->model, ids, n, w->scratch, embed, NULL,
@@ -471,7 +475,7 @@ answer_words(struct cw_worker *w, const struct cw_text_msg *m,
 	out->ids = ids;
 	out->tokens = tokens;
 	out->values = values;
-	out->nids = (uint32_t)n;
+	out->nids = out->length = (uint32_t)n;
 	out->category = o.category;
 	out->total = (float)d.total;
 	out->remainder = (float)d.remainder;

@@ -168,6 +168,33 @@ else
 	not_ok "policy show --json leaves nothing out" "$(tail -n 1 "$TMP_DIR/why")"
 fi
 
+# what is longer than the model reads: 30 words, and the starter's context
+words=$(printf 'knife %.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 \
+    21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40)
+sed "0,/  - text: .*\|      - a nazi flag.*/s//      - $words$words/" \
+    "$root/policies/hate.yaml" >"$TMP_DIR/long.yaml"
+said='hate.symbol: prompt "knife knife .*makes [0-9]* tokens in its template; the model reads the first [0-9]*'
+cw policy lint -m "$starter" "$TMP_DIR/long.yaml" >"$TMP_DIR/out"
+check "policy lint names a prompt that is cut off" grep -q "long.yaml: policy hate, $said" "$TMP_DIR/out"
+cw scan -m "$starter" -p "$TMP_DIR/long.yaml" "$picture" >/dev/null
+check "scan warns of it" grep -q "warning: .*$said" "$TMP_DIR/err"
+cw embed -m "$starter" -t "$words$words" -t knife >/dev/null
+same "embed of a text that is cut off" 1 "$(grep -c 'warning: "knife .*tokens; the model reads' "$TMP_DIR/err")"
+cw tokenize -m "$starter" "$words$words" >/dev/null
+same "tokenize of one" 1 "$(grep -c 'warning: "knife .*tokens; the model reads' "$TMP_DIR/err")"
+config "policies: $TMP_DIR/long.yaml"
+for what in start "start with its vectors known"; do
+	: >"$TMP_DIR/log"
+	start
+	same "a $what warns of it" 1 "$(grep -c "warning: policy .*$said" "$TMP_DIR/log")"
+	[ "$what" = start ] && stop
+done
+sed -i 's/^version: .*/version: 9/' "$TMP_DIR/long.yaml"
+: >"$TMP_DIR/log"
+check "a reload" clipward reload
+same "warns of it" 1 "$(grep -c "policy .*$said" "$TMP_DIR/log")"
+stop
+
 # hostile files: a place, quickly
 "$PYTHON" -c 'print("[" * 100000)' >"$TMP_DIR/deep.yaml"
 cw policy check "$TMP_DIR/deep.yaml"

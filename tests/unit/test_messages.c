@@ -220,8 +220,10 @@ test_new_text_vectors_come_back(void **state)
 {
 	const float vec[2][3] = { { 1, 0, 0 }, { 0, 1, 0 } };
 	struct cw_bank_row rows[] = { { 0, vec[0] }, { 4, vec[1] } };
+	struct cw_long_prompt longs[] = { { 4, 90 } };
 	const struct cw_policy_done m = { .ok = true, .message = "",
-		.rows = rows, .nrows = 2, .embed = 3, .encode_ms = 12 };
+		.rows = rows, .nrows = 2, .embed = 3, .encode_ms = 12,
+		.longs = longs, .nlongs = 1, .context = 77 };
 	struct cw_policy_done out;
 	struct cw_unpack r;
 
@@ -233,6 +235,9 @@ test_new_text_vectors_come_back(void **state)
 	assert_int_equal(out.nrows, 2);
 	assert_int_equal(out.rows[1].bank, 4);
 	assert_memory_equal(out.rows[1].vec, vec[1], sizeof(vec[1]));
+	assert_int_equal(out.context, 77);
+	assert_int_equal(out.nlongs, 1);
+	assert_int_equal(out.longs[0].tokens, 90);
 	REFUSES_CUTS(cw_policy_done_unpack(&r, 5, arena, &out, &err));
 	r = packed(pack.len);		/* a bank of four has no row 4 */
 	assert_int_not_equal(cw_policy_done_unpack(&r, 4, arena, &out, &err),
@@ -246,7 +251,7 @@ test_a_text_s_tokens_and_values_come_back(void **state)
 	const char *tokens[] = { "<s>", "a", "</s>" };
 	const float embed[] = { 0.6f, 0.8f }, values[] = { 0, 1, 0 };
 	const struct cw_text_done m = { .ok = true, .message = "", .ids = ids,
-		.nids = 3, .tokens = tokens, .embed = embed, .nembed = 2,
+		.nids = 3, .length = 5, .tokens = tokens, .embed = embed, .nembed = 2,
 		.values = values, .category = 1, .total = 2, .remainder = 1 };
 	const struct cw_text_msg ask = { CW_TEXT_WORDS, "a" };
 	struct cw_text_done out;
@@ -259,6 +264,7 @@ test_a_text_s_tokens_and_values_come_back(void **state)
 	assert_int_equal(cw_text_done_unpack(&r, arena, &out, &err), CW_OK);
 	assert_int_equal(out.ids[1], 320);
 	assert_string_equal(out.tokens[1], "a");
+	assert_int_equal(out.length, 5);
 	assert_memory_equal(out.embed, embed, sizeof(embed));
 	assert_memory_equal(out.values, values, sizeof(values));
 	REFUSES_CUTS(cw_text_done_unpack(&r, arena, &out, &err));

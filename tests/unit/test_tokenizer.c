@@ -302,7 +302,7 @@ test_a_long_word_is_cut_and_costs_little(void **state)
 	struct cw_tokenizer t;
 	struct cw_err err = { "" };
 	char *text = cw_arena_alloc(arena, CW_TEXT_MAX + 2);
-	int ids[20], n;
+	int ids[20], n, whole;
 
 	(void)state;
 	golden(&t);
@@ -312,6 +312,12 @@ test_a_long_word_is_cut_and_costs_little(void **state)
 	must(cw_tokenizer_encode(&t, text, arena, ids, &n, &err), &err);
 	assert_int_equal(n, 20);
 	assert_int_equal(ids[19], t.end);
+	must(cw_tokenizer_measure(&t, text, arena, &n, &err), &err);
+	assert_true(n > (int)CW_TEXT_MAX / 8);	/* no entry is longer */
+	must(cw_tokenizer_measure(&t, "in the", arena, &n, &err), &err);
+	must(cw_tokenizer_encode(&t, "in the", arena, ids, &whole, &err),
+	    &err);
+	assert_int_equal(n, whole);
 	text[CW_TEXT_MAX] = 'x';
 	text[CW_TEXT_MAX + 1] = '\0';
 	assert_int_equal(cw_tokenizer_encode(&t, text, arena, ids, &n, &err),
@@ -333,6 +339,8 @@ test_a_text_of_letters_that_grow_stays_in_its_buffer(void **state)
 		memcpy(text + 2 * i, "\xc4\xb0", 3);
 	must(cw_tokenizer_encode(&t, text, arena, ids, &n, &err), &err);
 	assert_int_equal(n, 20);
+	must(cw_tokenizer_measure(&t, text, arena, &n, &err), &err);
+	assert_true(n > 1000);
 }
 
 static void
