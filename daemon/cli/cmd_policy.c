@@ -12,11 +12,14 @@ cw_cmd_policy_check(struct cw_cli *cli, int argc, char **argv)
 {
 	struct cw_local l = { .model = NULL };
 	const struct cw_opt opts[] = { CW_OPT_JSON(cli) };
+	struct cw_err err;
 	int rc;
 
 	rc = cw_local_open_policies(cli, &l, opts, CW_COUNT(opts), argc, argv);
 	if (rc != CW_GO_ON)
 		return rc;
+	if (cw_policy_set_find_tests(&l.set, cli->arena, &err) != CW_OK)
+		return cw_complain("%s", err.text);
 	if (cli->json)
 		printf("{\"ok\":true,\"policies\":%zu,\"categories\":%zu,"
 		    "\"prompts\":%zu,\"hash\":\"%s\"}\n", l.set.npolicies,
@@ -33,11 +36,14 @@ cw_cmd_policy_lint(struct cw_cli *cli, int argc, char **argv)
 {
 	struct cw_local l = { .lints = true };
 	const struct cw_opt opts[] = { CW_OPT_JSON(cli), CW_OPT_MODEL(&l) };
+	struct cw_err err;
 	int rc;
 
 	rc = cw_local_open_policies(cli, &l, opts, CW_COUNT(opts), argc, argv);
 	if (rc != CW_GO_ON)
 		return rc;
+	if (cw_policy_set_find_tests(&l.set, cli->arena, &err) != CW_OK)
+		return cw_complain("%s", err.text);
 	/* The model says which calibrations are its own, and whether every
 	 * prompt fits its context. */
 	if ((rc = cw_local_start(&l, &l.set, 1)) != CW_GO_ON)

@@ -70,18 +70,15 @@ collect(struct test *t, struct cw_err *err)
 	t->n = 0;
 	for (size_t i = 0; i < t->local.set.npolicies; i++) {
 		struct cw_policy *p = &t->local.set.policies[i];
-		const char *slash = strrchr(p->file, '/');
-		const int dir = slash == NULL ? 0 : (int)(slash - p->file) + 1;
 
 		p->shadow = false;
 		for (size_t k = 0; k < p->ntests; k++) {
 			struct item *it = &t->items[t->n++];
-			const bool absolute = p->tests[k].image[0] == '/';
 
 			it->policy = p;
 			it->test = &p->tests[k];
-			it->path = cw_arena_printf(t->cli->arena, "%.*s%s",
-			    absolute ? 0 : dir, p->file, it->test->image);
+			it->path = cw_policy_test_path(p, it->test,
+			    t->cli->arena);
 			if (it->path == NULL)
 				return cw_err_set(err, CW_E_LIMIT,
 				    "too many tests");

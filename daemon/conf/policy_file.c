@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "conf/policy_read.h"
 #include "conf/yaml.h"
@@ -171,4 +172,53 @@ cw_policy_bytes_read(const char *name, const char *bytes, size_t len,
 	if (st == CW_OK)
 		st = add_tree(&g, root);
 	return st == CW_OK ? gather_close(&g, out) : st;
+}
+
+/* ---- images of tests ---------------------------------------------------- */
+
+const char *
+cw_policy_test_path(const struct cw_policy *p, const struct cw_policy_test *t,
+    struct cw_arena *a)
+{
+	const char *slash = strrchr(p->file, '/');
+
+	if (t->image[0] == '/' || slash == NULL)
+		return t->image;
+	return cw_arena_printf(a, "%.*s/%s", (int)(slash - p->file), p->file,
+	    t->image);
+}
+
+static enum cw_status
+find_test(const struct cw_policy *p, const struct cw_policy_test *t,
+    struct cw_arena *a, struct cw_err *err)
+{
+	const struct cw_yaml_place at = { p->file, t->line, t->column };
+	const char *path = cw_policy_test_path(p, t, a);
+	struct stat sb;
+
+	if (path == NULL)
+		return cw_err_set(err, CW_E_LIMIT, "too many tests");
+	if (stat(path, &sb) == 0 && !S_ISREG(sb.st_mode))
+		return cw_yaml_err(err, &at,
+		    "test image %s is no file; want one to score", path);
+	if (access(path, R_OK) == -1)
+		return cw_yaml_err(err, &at,
+		    "test image %s: %s; want a file beside this one", path,
+		    strerror(errno));
+	return CW_OK;
+}
+
+enum cw_status
+cw_policy_set_find_tests(const struct cw_policy_set *set, struct cw_arena *a,
+    struct cw_err *err)
+{
+	enum cw_status st = CW_OK;
+
+	for (size_t i = 0; i < set->npolicies; i++) {
+		const struct cw_policy *p = &set->policies[i];
+
+		for (size_t k = 0; k < p->ntests && st == CW_OK; k++)
+			st = find_test(p, &p->tests[k], a, err);
+	}
+	return st;
 }

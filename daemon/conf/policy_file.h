@@ -50,6 +50,16 @@ CW_MUST_USE enum cw_status cw_policy_bytes_read(const char *name,
     struct cw_arena *a, struct cw_policy_set *out,
     struct cw_warnings *warnings, struct cw_err *err);
 
+/* The path of a test's image: beside the policy's file, unless absolute. */
+const char *cw_policy_test_path(const struct cw_policy *p,
+    const struct cw_policy_test *t, struct cw_arena *a);
+/*
+ * Are the images of all tests there?  Reading does not ask: only who is to
+ * run them does.  CW_E_CONFIG with the place of the first that is not.
+ */
+CW_MUST_USE enum cw_status cw_policy_set_find_tests(
+    const struct cw_policy_set *set, struct cw_arena *a, struct cw_err *err);
+
 /* Warn of calibrations that belong to a model other than sha256. */
 void cw_policy_set_lint_model(const struct cw_policy_set *set,
     const char *sha256, struct cw_arena *a, struct cw_warnings *warnings);

@@ -304,6 +304,8 @@ read_test(struct cw_policy_read *r, const struct cw_yaml *n,
 		    "test without %s; want {image: ..., expect: ...}",
 		    out->image == NULL ? "image" : "expect");
 	out->expect = (enum cw_action)expect;
+	out->line = cw_yaml_get(n, "image")->at.line;
+	out->column = cw_yaml_get(n, "image")->at.column;
 	return CW_OK;
 }
 

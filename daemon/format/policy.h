@@ -81,6 +81,7 @@ struct cw_category {
 struct cw_policy_test {
 	const char	*image;		/* path beside the policy file */
 	enum cw_action	 expect;
+	int		 line, column;	/* of image in the file */
 };
 
 struct cw_policy {

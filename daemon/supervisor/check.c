@@ -148,6 +148,8 @@ cw_check_all(const struct cw_config *cfg)
 
 	if ((st = cw_arena_open(ARENA_BYTES, &scratch, &err)) != CW_OK ||
 	    (st = cw_generation_read(cfg, 1, &g, &err)) != CW_OK ||
+	    (st = cw_policy_set_find_tests(&g->set, g->arena, &err)) !=
+	    CW_OK ||
 	    (st = try_plugins(cfg, &err)) != CW_OK ||
 	    (st = try_worker(cfg, g, scratch, &facts, &err)) != CW_OK) {
 		fprintf(stderr, "clipwardd: %s\n", err.text);

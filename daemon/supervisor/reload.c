@@ -181,6 +181,8 @@ begin(struct cw_daemon *d)
 		return;
 	}
 	if (st == CW_OK)
+		st = cw_policy_set_find_tests(&g->set, g->arena, &err);
+	if (st == CW_OK)
 		st = cw_generation_recall(g, cw_pool_facts(d)->embed,
 		    cw_pool_text_key(d), d->spool, &err);
 	if (st != CW_OK) {

@@ -31,19 +31,6 @@ test_at(const struct cw_policy_set *set, uint32_t i,
 	return NULL;
 }
 
-/* The picture's path: beside the policy file, unless it is absolute. */
-static const char *
-picture_path(const struct cw_policy *p, const struct cw_policy_test *t,
-    struct cw_arena *a)
-{
-	const char *slash = strrchr(p->file, '/');
-
-	if (t->image[0] == '/' || slash == NULL)
-		return t->image;
-	return cw_arena_printf(a, "%.*s/%s", (int)(slash - p->file), p->file,
-	    t->image);
-}
-
 /* Frame body of test i, in the arena. */
 static enum cw_status
 load_test(struct cw_worker *w, uint32_t i, struct cw_bytes *body,
@@ -52,7 +39,7 @@ load_test(struct cw_worker *w, uint32_t i, struct cw_bytes *body,
 	struct cw_arena *a = w->d->pool->scratch;
 	const struct cw_policy *p = NULL;
 	const struct cw_policy_test *t = test_at(&w->trial->set, i, &p);
-	const char *path = picture_path(p, t, a), *only[1] = { p->id };
+	const char *path = cw_policy_test_path(p, t, a), *only[1] = { p->id };
 	struct cw_job j = {
 		.id = "policy-test", .text = "", .surface = "",
 		.uploader = "", .policies = only, .npolicies = 1,

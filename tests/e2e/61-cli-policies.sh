@@ -99,6 +99,16 @@ cw policy test -m "$starter" --json "$TMP_DIR/broken.yaml" >"$TMP_DIR/out"
 same "and in JSON" \
     "1 {\"policy\":\"hate\",\"image\":\"$picture\",\"expect\":\"allow\",\"got\":\"block\",\"pass\":false}" \
     "$? $(cat "$TMP_DIR/out")"
+sed "s,image: $picture,image: gone.png," "$TMP_DIR/tested.yaml" >"$TMP_DIR/gone.yaml"
+place="gone.yaml:$(grep -n '^tests:' "$TMP_DIR/gone.yaml" | cut -d: -f1):17: test image $TMP_DIR/gone.png: No such file"
+refused "policy check: a test's image that is not there" "$place" policy check "$TMP_DIR/gone.yaml"
+config "policies: $TMP_DIR/gone.yaml"
+"$CW_BUILD/clipwardd" -n -f "$TMP_DIR/config.yaml" >/dev/null 2>"$TMP_DIR/err"
+same "clipwardd -n too" "78 1" "$? $(grep -c "$place" "$TMP_DIR/err")"
+start
+clipward reload 2>"$TMP_DIR/err"
+same "a reload too" "2 1" "$? $(grep -c "$place" "$TMP_DIR/err")"
+stop
 
 # labels -> calibration -> a policy that passes and is applied
 n=0
