@@ -4,7 +4,7 @@
 _clipward()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local program=${COMP_WORDS[0]} commands words=() i
+	local program=${COMP_WORDS[0]} commands command help words=() values=() i
 	COMPREPLY=()
 	commands=$("$program" --commands 2>/dev/null) || return
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -18,7 +18,7 @@ _clipward()
 	# The first word, or the second where a command has two.
 	if ((${#words[@]} == 0)) && [[ $cur != -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W \
-		    "$(cut -d' ' -f1 <<<"$commands" | sort -u)" -- "$cur")
+		    "help $(cut -d' ' -f1 <<<"$commands" | sort -u)" -- "$cur")
 		return
 	fi
 	if ((${#words[@]} == 1)) && [[ $cur != -* ]] &&
@@ -28,20 +28,27 @@ _clipward()
 		return
 	fi
 
-	case $prev in
-	--precision) mapfile -t COMPREPLY < <(compgen -W "auto fp32 int8" -- "$cur"); return ;;
-	--views) mapfile -t COMPREPLY < <(compgen -W "auto center whole cover" -- "$cur"); return ;;
-	--explain) mapfile -t COMPREPLY < <(compgen -W "flagged always never" -- "$cur"); return ;;
-	--method) mapfile -t COMPREPLY < <(compgen -W "additive raw rollout similarity" -- "$cur"); return ;;
+	command=${words[0]-}
+	if [[ -n $command ]] && grep -q "^$command " <<<"$commands"; then
+		command="$command ${words[1]-}"
+	fi
+	# shellcheck disable=SC2086  # a command may be two words
+	help=$("$program" $command --help 2>/dev/null)
+	# One name may want different values, or none: what it wants is said.
+	case $([[ $prev =~ ^--[a-z]+$ ]] &&
+	    grep -oE -m 1 -e " $prev [A-Z]+ " <<<"$help") in
+	*"--precision P "*) values=(auto fp32 int8) ;;
+	*"--views V "*) values=(auto center whole cover) ;;
+	*"--explain WHEN "*) values=(flagged always never) ;;
+	*"--method M "*) values=(additive raw rollout similarity) ;;
 	esac
+	if ((${#values[@]} > 0)); then
+		mapfile -t COMPREPLY < <(compgen -W "${values[*]}" -- "$cur")
+		return
+	fi
 	if [[ $cur == -* ]]; then
-		local command=${words[0]}
-		if grep -q "^$command " <<<"$commands"; then
-			command="$command ${words[1]-}"
-		fi
-		# shellcheck disable=SC2086  # a command may be two words
-		mapfile -t COMPREPLY < <(compgen -W "$("$program" $command \
-		    --help 2>/dev/null | grep -oE -- '--[a-z-]+' | sort -u)" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "$(grep -oE -- '--[a-z-]+' \
+		    <<<"$help" | sort -u)" -- "$cur")
 		return
 	fi
 	compopt -o default 2>/dev/null

@@ -51,7 +51,7 @@ struct cw_explain_run {
 /* Rows for a command's table. */
 #define CW_OPT_EXPLAIN(r)						\
 	{ "prompt", 0, OPT_TEXT, &(r)->prompt, "TEXT",			\
-	    "explain the score of this prompt", 0, 0 },			\
+	    "take TEXT in place of the policies", 0, 0 },			\
 	{ "neutral", 0, OPT_LIST, &(r)->neutral, "TEXT",		\
 	    "... against this one; may be repeated", 0, 0 },		\
 	{ "policy", 0, OPT_TEXT, &(r)->policy, "P",			\

@@ -28,7 +28,7 @@
 static const struct cw_command commands[] = {
 	{ "scan", "FILE|DIR...", "Score files here, without a daemon.",
 	    cw_cmd_scan },
-	{ "submit", "FILE...", "Send files to the daemon's queue.",
+	{ "submit", "FILE|DIR...", "Send files to the daemon's queue.",
 	    cw_cmd_submit },
 	{ "get", "ID", "Print one stored verdict.", cw_cmd_get },
 	{ "watch", "", "Print verdicts as they come.", cw_cmd_watch },

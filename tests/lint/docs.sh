@@ -23,6 +23,15 @@ for cmd in $commands; do
 	grep -qE "(Ic|Cm|Nm clipward) $cmd|Ss $cmd" man/clipward.1 ||
 	    { echo "clipward(1) does not name $cmd" >&2; bad=1; }
 done
+# Options without a letter: those with one are named by that.
+options=$("$build/clipward" --commands | while read -r cmd; do
+	# shellcheck disable=SC2086  # one or two words
+	"$build/clipward" $cmd --help | sed -n 's/^      --\([a-z-]*\).*/\1/p'
+done | sort -u)
+for opt in $options; do
+	grep -q -e "Fl -$opt\\>" man/clipward.1 ||
+	    { echo "clipward(1) does not name --$opt" >&2; bad=1; }
+done
 
 # absent WHAT OPTIONS PATTERN PATH... - is there no such line in the tree?  A
 # tarball has no git to ask: then what the build left is left out by name.
