@@ -24,6 +24,9 @@
 #define OUT_BYTES	(256u << 20)	/* replies waiting; a gate that lets
 					   them grow further is stuck */
 #define PICTURES_BYTES	(96u << 20)	/* waiting, that still lets more in */
+#define JOBS_BYTES	(160u << 20)	/* ... jobs; questions alone, which
+					   cw_turn_takes_answer bounds, wait
+					   in less and keep no job out */
 #define SCRATCH_BYTES	(1u << 30)	/* address space for one message */
 #define KEEP_BYTES	(1u << 20)
 #define START_MS	10000		/* GATE_INIT to GATE_READY */
@@ -429,14 +432,17 @@ cw_gates_publish(struct cw_daemon *d, const struct cw_told *v)
 	tell(d, CW_F_GATE_PUBLISH, 0, &w);
 }
 
-/* Paused when full or unable to store; again below nine tenths of it. */
+/*
+ * Paused when full, unable to store, or when what is to be read by the gate
+ * piles up; again below nine tenths of it.
+ */
 void
 cw_gates_pace(struct cw_daemon *d)
 {
 	struct cw_gates *g = d->gates;
 	const uint64_t most = d->cfg->limits.pending;
 	const uint64_t most_bytes = d->cfg->limits.pending_bytes;
-	uint64_t n, bytes;
+	uint64_t n, bytes, waiting;
 	struct cw_pack w;
 	bool pause;
 
@@ -444,12 +450,14 @@ cw_gates_pace(struct cw_daemon *d)
 		return;
 	n = cw_queue_count(d->queue);
 	bytes = cw_queue_bytes(d->queue);
+	waiting = cw_link_waiting(&g->ch);
 	if (g->paused) {
 		n += most / 10;
 		bytes += most_bytes / 10;
+		waiting += JOBS_BYTES / 10;
 	}
 	pause = d->stopping || cw_spool_sick(d->spool) || n >= most ||
-	    bytes >= most_bytes;
+	    bytes >= most_bytes || waiting >= JOBS_BYTES;
 	if (pause == g->paused)
 		return;
 	g->paused = pause;

@@ -242,10 +242,11 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 		return;
 	}
 	cw_options_key(j, sha256, key);
-	if (cw_sink_cached(d, j, sha256, key, req->key, route, &err) ==
-	    CW_OK)
+	st = cw_sink_cached(d, j, sha256, key, req->key, route, &err);
+	if (st == CW_OK)
 		return;
-	if (room_for(d, route, j))
+	/* Who can't be told BUSY gets a verdict of its own, later. */
+	if ((st != CW_E_BUSY || route == 0) && room_for(d, route, j))
 		enqueue(d, route, req, sha256, key);
 	else
 		busy(d, route, j->id);

@@ -238,6 +238,7 @@ cw_sink_cached(struct cw_daemon *d, const struct cw_job *job,
 {
 	const struct cw_generation *g = cw_reload_current(d);
 	struct cw_arena *a = cw_turn_arena(d);
+	const size_t mark = cw_arena_mark(a);
 	const int64_t now_us = cw_wall_us();
 	char key[CW_SHA256_HEX];
 	struct cw_stored v;
@@ -249,6 +250,10 @@ cw_sink_cached(struct cw_daemon *d, const struct cw_job *job,
 		return cw_err_set(err, CW_E_NOT_FOUND, "not for others");
 	if ((st = cw_spool_find_same(d->spool, key, a, &v, err)) != CW_OK)
 		return st;
+	if (!cw_turn_takes_answer(d)) {
+		cw_arena_release(a, mark);
+		return cw_err_set(err, CW_E_BUSY, "too much to tell already");
+	}
 	v.json = cw_verdict_reissue(v.json, job->id, now_us, a);
 	t = cw_arena_zalloc(a, 1, sizeof(*t));
 	if (v.json == NULL || t == NULL)

@@ -34,7 +34,8 @@ void cw_sink_error(struct cw_daemon *d, struct cw_slot *s,
 /*
  * A job without a slot whose verdict is already known: the stored one is
  * reissued under its id, as cached, for its owner, and the route hears ACCEPTED
- * and it.  CW_E_NOT_FOUND when none fits.
+ * and it.  CW_E_NOT_FOUND when none fits, CW_E_BUSY when there is one, and so
+ * much to be told already that this has to wait.
  */
 CW_MUST_USE enum cw_status cw_sink_cached(struct cw_daemon *d,
     const struct cw_job *job, const char *sha256, const char *options_key,

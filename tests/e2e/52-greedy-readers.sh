@@ -2,6 +2,7 @@
 # shellcheck disable=SC2119,SC2317  # functions with defaults, called by name
 # Small questions with large answers: whoever asks fast and reads slowly is
 # told BUSY, and takes neither the supervisor nor the gate from the others.
+# So is who sends one image over and over, of which there is a verdict.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -50,4 +51,60 @@ gate=$(child gate)
 "$PYTHON" "$TMP_DIR/greedy.py" || FAILED=1
 check "the daemon lives" alive "$DAEMON"
 same "the gate is the same one" "$gate" "$(child gate)"
+stop
+
+cat >"$TMP_DIR/again.py" <<'EOT'
+import os, re, sys
+sys.path.insert(0, os.environ["ROOT"] + "/tests/e2e")
+from client import *
+check = Checks()
+image = picture(1, (16, 16), "JPEG")
+c = Client()
+c.submit(image, id="first", explain="never")
+c.until(lambda: "first" in c.verdicts, 60)
+N = 3000
+todo = {b"again-%d" % i for i in range(N)}
+send, got, wait, size, busy = list(todo), set(), [], 0, 0
+s = socket(zmq.DEALER, os.environ["SUBMIT"], sndhwm=0, rcvhwm=0)
+end = time.monotonic() + 60
+while len(got) < N and time.monotonic() < end:
+    for i in send:
+        s.send_multipart([b"CW1", b"SUBMIT",
+                          b'{"id":"%s","explain":"never"}' % i, image])
+    send = []
+    if s.poll(50):
+        _, verb, header = s.recv_multipart()
+        i = re.search(rb'"id":"([^"]*)"', header).group(1)
+        if verb == b"VERDICT":
+            got.add(i)
+            size += len(header)
+        elif verb == b"BUSY":
+            busy += 1
+            wait.append((time.monotonic() +
+                         json.loads(header)["retry_after_ms"] / 1000, i))
+    while wait and wait[0][0] <= time.monotonic():
+        send.append(wait.pop(0)[1])
+check("each has its verdict in the end", got == todo, (len(got), busy))
+figure("one verdict given %d times, %d MB: BUSY %d times" % (
+    len(got), size >> 20, busy))
+check.done()
+EOT
+
+mkdir "$TMP_DIR/policies"
+{
+	printf '%s\n' 'schema: clipward.policy/1' 'id: many' 'version: 1' \
+	    'title: Many' 'categories:' '  - id: many.things' \
+	    '    title: Things' '    severity: low' '    prompts:'
+	seq -f '      - a thing with the number %g' 1000
+	printf '%s\n' '    reason: {code: X-1, text: None.}' \
+	    'neutral: [a dog, a cat, a house, a tree]' \
+	    'thresholds: {review: 0.998, block: 0.999}'
+} >"$TMP_DIR/policies/many.yaml"
+config "policies: $TMP_DIR/policies/
+log: {to: stderr, level: notice}"
+start
+gate=$(child gate)
+"$PYTHON" "$TMP_DIR/again.py" || FAILED=1
+check "one image many times: the daemon lives" alive "$DAEMON"
+same "and the gate is the same one" "$gate" "$(child gate)"
 finish
