@@ -27,6 +27,9 @@
 
 #define INIT_BYTES	((size_t)8 << 20)	/* GATE_INIT and its strings */
 #define DESCRIPTORS	16384	/* peers at a time */
+/* For the supervisor to read what was passed on: jobs, and our last words. */
+#define LEAVE_MS	400	/* told to go; it waits a second in all */
+#define FAIL_MS		3000
 
 /* Log lines go up the channel; one that finds no room is lost. */
 static void
@@ -135,6 +138,7 @@ main(void)
 	struct cw_arena *a;
 	enum cw_status st;
 	struct cw_err err;
+	struct cw_err why;
 	struct stat sb;
 
 	if (fstat(CW_CHANNEL_FD, &sb) == -1 || !S_ISSOCK(sb.st_mode)) {
@@ -160,13 +164,17 @@ main(void)
 	st = cw_gate_sandbox(init.nconnect > 0, &err);
 	if (st != CW_OK || (st = say_ready(&uplink, &ready, a)) != CW_OK)
 		fatal(st, &err);
-	st = cw_gate_run(gate, &err);
+	st = cw_gate_run(gate, &why);
 	if (st != CW_E_CLOSED) {
-		cw_log(CW_LOG_ERR, "ends reason=\"%s\"", err.text);
-		if (cw_uplink_flush(&uplink, &err) != CW_OK)
-			fprintf(stderr, "clipward-gate: %s\n", err.text);
+		cw_log(CW_LOG_ERR, "ends reason=\"%s\"", why.text);
+		if (cw_uplink_drain(&uplink, FAIL_MS, &err) != CW_OK)
+			fprintf(stderr, "clipward-gate: ends: %s; %s\n",
+			    why.text, err.text);
 		_exit(EXIT_AGAIN);
 	}
+	/* Who pushes does not send again: it can't know. */
+	if (cw_uplink_drain(&uplink, LEAVE_MS, &err) == CW_E_BUSY)
+		fprintf(stderr, "clipward-gate: ends: %s\n", err.text);
 	cw_gate_close(&gate);
 	_exit(0);	/* the exit handlers' calls are not on the list */
 }

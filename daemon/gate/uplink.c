@@ -5,8 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/io.h"
 
 #define READ_BYTES	((size_t)256 << 10)	/* of one read call */
 
@@ -65,6 +68,25 @@ cw_uplink_flush(struct cw_uplink *c, struct cw_err *err)
 			return cw_err_sys(err, "channel write");
 	}
 	return CW_OK;
+}
+
+enum cw_status
+cw_uplink_drain(struct cw_uplink *c, uint32_t ms, struct cw_err *err)
+{
+	const uint64_t by = cw_now_ms() + ms;
+	enum cw_status st;
+	uint64_t now;
+
+	while ((st = cw_uplink_flush(c, err)) == CW_OK &&
+	    cw_fifo_len(&c->out) > 0) {
+		struct pollfd p = { .fd = c->fd, .events = POLLOUT };
+
+		if ((now = cw_now_ms()) >= by)
+			return cw_err_set(err, CW_E_BUSY, "channel: %zu bytes "
+			    "unread", cw_fifo_len(&c->out));
+		(void)poll(&p, 1, (int)(by - now));
+	}
+	return st;
 }
 
 enum cw_status

@@ -1,7 +1,7 @@
 /*
  * uplink.h - the gate's end of the stream to the supervisor.
  *
- * Runs in: gate.  Never: logs, blocks.
+ * Runs in: gate.  Never: logs, blocks (but in cw_uplink_drain).
  *
  * Frames out are copied to a bounded buffer and written as the socket takes
  * them; frames in are read whole before they are looked at.  The supervisor is
@@ -37,6 +37,9 @@ bool cw_uplink_put(struct cw_uplink *c, const struct cw_frame *f);
 size_t cw_uplink_pending(const struct cw_uplink *c);
 /* Write what goes without blocking.  CW_E_CLOSED: the supervisor is gone. */
 CW_MUST_USE enum cw_status cw_uplink_flush(struct cw_uplink *c,
+    struct cw_err *err);
+/* The same until nothing waits, but for ms at most (then CW_E_BUSY). */
+CW_MUST_USE enum cw_status cw_uplink_drain(struct cw_uplink *c, uint32_t ms,
     struct cw_err *err);
 
 /* Read what is there.  CW_E_CLOSED at the end of the stream. */

@@ -208,7 +208,7 @@ on_gone(void *owner, enum cw_status st, const struct cw_err *why)
 
 	(void)st;
 	d->gates->ready = false;
-	if (!d->gates->finishing)
+	if (!d->gates->finishing && d->gates->pid > 0)
 		retire(d, why->text);
 }
 
@@ -221,6 +221,8 @@ cw_gates_reap(struct cw_daemon *d, pid_t pid, int status)
 	if (g == NULL || pid != g->pid)
 		return false;
 	g->pid = 0;
+	/* Its last words, and jobs whose senders took them for delivered. */
+	cw_link_drain(&g->ch);
 	g->ready = false;
 	cw_link_close(&g->ch);
 	cw_queue_each(d->queue, forget_routes, NULL);

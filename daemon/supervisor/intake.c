@@ -232,8 +232,10 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 		d->stats.duplicates++;
 		return;
 	}
-	/* An id that can't be looked up might have its verdict. */
-	if (st != CW_E_NOT_FOUND || d->stopping || cw_spool_sick(d->spool)) {
+	/* An id that can't be looked up might have its verdict.  Nothing new
+	 * while stopping, but of who can't be told so: it is stored. */
+	if (st != CW_E_NOT_FOUND || (d->stopping && route != 0) ||
+	    cw_spool_sick(d->spool)) {
 		busy(d, route, j->id);
 		return;
 	}

@@ -153,7 +153,8 @@ take_frames(struct cw_link *ch)
 	return true;
 }
 
-static void
+/* One read call; false when there was nothing to read. */
+static bool
 read_some(struct cw_link *ch)
 {
 	size_t room = ch->room - ch->len;
@@ -163,15 +164,23 @@ read_some(struct cw_link *ch)
 	n = recv(ch->fd, ch->in + ch->len, room < READ_BYTES ? room :
 	    READ_BYTES, 0);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return errno == EINTR;
 	if (n <= 0) {
 		lose(ch, n == -1 ? cw_err_sys(&err, "read") :
 		    cw_err_set(&err, CW_E_CLOSED, "end of input%s",
 		    ch->len > 0 ? " within a frame" : ""), &err);
-		return;
+		return false;
 	}
 	ch->len += (size_t)n;
-	take_frames(ch);
+	return take_frames(ch);
+}
+
+void
+cw_link_drain(struct cw_link *ch)
+{
+	CW_CHECK_OBJ(ch, LINK_MAGIC);
+	while (ch->fd != -1 && read_some(ch))
+		;
 }
 
 static void
@@ -182,7 +191,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	CW_CHECK_OBJ(ch, LINK_MAGIC);
-	read_some(ch);
+	(void)read_some(ch);
 }
 
 /* ---- writing ---- */

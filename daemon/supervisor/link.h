@@ -72,6 +72,8 @@ CW_MUST_USE enum cw_status cw_link_send(struct cw_link *ch,
     uint16_t type, uint16_t flags, uint64_t id, const void *body, size_t len,
     struct cw_err *err);
 size_t cw_link_waiting(const struct cw_link *ch);	/* bytes unsent */
+/* The child is dead: hand over what it has written, up to its end. */
+void cw_link_drain(struct cw_link *ch);
 
 /* Send what waits, then shut our side down, so that the child reads its end. */
 void cw_link_finish(struct cw_link *ch);

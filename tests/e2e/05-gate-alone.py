@@ -509,6 +509,22 @@ def refusals():
     g = Gate(submit=ANY).ready()
     g.chan.sendall(b"x" * 64)
     check("bytes that are no frame end the gate", g.proc.wait(5) == 75)
+    # with more on its way than the channel takes
+    g = Gate(submit=ANY).ready()
+    d = client(zmq.DEALER, g.ends["submit"])
+    for i in range(6):
+        submit(d, {"id": "l%d" % i}, b"x" * 900000)
+    d.send_multipart([b"CW1", b"PING"])
+    d.recv_multipart()
+    g.chan.sendall(b"x" * 64)
+    got = [g.request()[1]["id"] for _ in range(6)]
+    try:
+        g.next(fr.FATAL)
+    except EOFError:
+        pass
+    check("what it has taken goes before it, and its last words",
+          got == ["l%d" % i for i in range(6)] and g.proc.wait(5) == 75 and
+          any(w.startswith("ends reason=") for w in g.lines), (got, g.lines))
 
 
 def loopback():

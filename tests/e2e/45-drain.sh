@@ -76,4 +76,38 @@ start
 client get $(cat "$TMP_DIR/accepted") >"$TMP_DIR/got" 2>&1
 same "every accepted job has its verdict" "$(wc -l <"$TMP_DIR/accepted")" \
     "$(grep -c '"decision"' "$TMP_DIR/got")"
+stop
+
+# Jobs of PULL that the gate has read when the daemon is told to go: nobody
+# can be told BUSY, so they are stored.  In the daemon's way: it is stopped.
+cat >"$TMP_DIR/push.py" <<'EOT'
+import os, signal, sys
+sys.path.insert(0, os.environ["ROOT"] + "/tests/e2e")
+from client import *
+pid = int(sys.argv[1])
+os.kill(pid, signal.SIGSTOP)
+push = socket(zmq.PUSH, os.environ["PULL"], linger=10000)
+for i in range(40):
+    push.send_multipart([b"CW1", b"SUBMIT", b'{"id":"push%d"}' % i,
+                         picture(i) + bytes(60000)])
+push.close()
+# each PONG is a turn of the gate, and PULL has its part in each
+c = Client()
+for _ in range(40):
+    c.ask("PING")
+    c.poll(5)
+    time.sleep(0.02)
+os.kill(pid, signal.SIGTERM)
+os.kill(pid, signal.SIGCONT)
+EOT
+start
+"$PYTHON" "$TMP_DIR/push.py" "$DAEMON"
+wait "$DAEMON"
+same "TERM, jobs of PULL on their way: exit 0" 0 $?
+same "they are stored" 40 "$("$PYTHON" -c '
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+print(sum(db.execute("SELECT count(*) FROM %s WHERE id LIKE \"push%%\"" %
+                     t).fetchone()[0] for t in ("jobs", "verdicts")))
+' "$TMP_DIR/spool/spool.db")"
 finish
