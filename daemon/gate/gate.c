@@ -15,6 +15,7 @@
 #include "gate/endpoint.h"
 #include "gate/message.h"
 #include "gate/peers.h"
+#include "gate/pub.h"
 #include "gate/socket.h"
 #include "gate/subscribers.h"
 #include "gate/zap.h"
@@ -50,7 +51,8 @@ struct cw_gate {
 	const struct cw_gate_init *init;
 	struct cw_uplink	*uplink;
 	struct cw_net		*net;
-	struct cw_socket	*submit, *pull, *pub, *zap;	/* or NULL */
+	struct cw_socket	*submit, *pull, *zap;	/* or NULL */
+	struct cw_pub		 pub;
 	struct cw_peers		*peers;		/* of submit */
 	struct cw_subscribers	*subs;		/* of pub; NULL: no keys */
 	struct cw_arena		*scratch;	/* one message */
@@ -182,7 +184,7 @@ cw_gate_open(const struct cw_gate_init *init, struct cw_arena *a,
 	    (st = open_bound(g, CW_SOCK_PULL, CW_DOMAIN_PULL,
 	    init->pull, a, &g->pull, &ready->pull, err)) != CW_OK ||
 	    (st = open_bound(g, CW_SOCK_PUB, CW_DOMAIN_PUB,
-	    init->pub, a, &g->pub, &ready->pub, err)) != CW_OK ||
+	    init->pub, a, &g->pub.sock, &ready->pub, err)) != CW_OK ||
 	    (st = connect_pull(g, a, err)) != CW_OK) {
 		cw_gate_close(&g);
 		return st;
@@ -199,7 +201,7 @@ cw_gate_close(struct cw_gate **g)
 	CW_CHECK_OBJ(*g, GATE_MAGIC);
 	cw_socket_close(&(*g)->submit);
 	cw_socket_close(&(*g)->pull);
-	cw_socket_close(&(*g)->pub);
+	cw_socket_close(&(*g)->pub.sock);
 	cw_socket_close(&(*g)->zap);
 	cw_net_close(&(*g)->net);
 	cw_arena_close(&(*g)->scratch);
@@ -242,6 +244,13 @@ full_for(const struct cw_gate *g, size_t nimage)
 
 	return waiting > 0 &&
 	    waiting + nimage + FIELDS_BYTES > g->init->pending_bytes;
+}
+
+/* Whoever pushes can't be told BUSY: it has to wait, or it would lose. */
+static bool
+takes_pull(const struct cw_gate *g)
+{
+	return !g->paused && !full_for(g, g->init->max_bytes);
 }
 
 /* May this client say this?  Without CURVE everybody local may, but reload. */
@@ -348,7 +357,7 @@ read_peers(struct cw_gate *g, struct cw_socket *s, bool routed,
 		take_message(g, &m, routed);
 		cw_multipart_done(&m);
 		cw_arena_reset(g->scratch, SCRATCH_KEEP);
-		if (!routed && full_for(g, g->init->max_bytes))
+		if (!routed && !takes_pull(g))
 			return CW_OK;
 	}
 	return CW_OK;
@@ -397,21 +406,12 @@ on_reply(struct cw_gate *g, const struct cw_frame *f, struct cw_unpack *u,
 static enum cw_status
 on_publish(struct cw_gate *g, struct cw_unpack *u, struct cw_err *err)
 {
-	const char *name = cw_answer_name(CW_A_VERDICT);
 	struct cw_publish m;
 	enum cw_status st;
 
 	if ((st = cw_publish_unpack(u, g->scratch, &m, err)) != CW_OK)
 		return st;
-	if (g->pub == NULL)
-		return CW_OK;
-
-	const struct cw_bytes f[] = {
-		{ m.topic, strlen(m.topic) },
-		{ CW_WIRE_VERSION, strlen(CW_WIRE_VERSION) },
-		{ name, strlen(name) }, { m.json, strlen(m.json) },
-	};
-	if (cw_socket_send(g->pub, f, CW_COUNT(f)) == CW_OK)
+	if (cw_pub_send(&g->pub, &m) == CW_OK)
 		g->stats.published++;
 	return CW_OK;
 }
@@ -532,6 +532,7 @@ tick(struct cw_gate *g, uint64_t now, struct cw_err *err)
 	}
 	cw_peers_note(g->peers);
 	cw_subscribers_note(g->subs);
+	cw_pub_note(&g->pub);
 	g->stats.clients = cw_peers_count(g->peers);
 	say_bad_peers(g, now);
 	/* At every tick: it is also how our parent knows that we turn. */
@@ -562,8 +563,7 @@ turn(struct cw_gate *g, struct cw_err *err)
 	    .want_write = cw_uplink_pending(g->uplink) > 0 };
 	at[CHANNEL] = &item[0];
 	for (int i = SUBMIT; i < ITEMS; i++) {
-		if (socks[i] == NULL || (i == PULL && (g->paused ||
-		    full_for(g, g->init->max_bytes))))
+		if (socks[i] == NULL || (i == PULL && !takes_pull(g)))
 			continue;
 		at[i] = &item[n++];
 		at[i]->sock = socks[i];
@@ -579,8 +579,9 @@ turn(struct cw_gate *g, struct cw_err *err)
 		st = read_zap(g, err);
 	if (st == CW_OK && at[SUBMIT] != NULL && at[SUBMIT]->readable)
 		st = read_peers(g, g->submit, true, err);
+	/* Since we looked we may have been paused, or SUBMIT took the room. */
 	if (st == CW_OK && at[PULL] != NULL && at[PULL]->readable &&
-	    !g->paused)
+	    takes_pull(g))
 		st = read_peers(g, g->pull, false, err);
 	if (st == CW_OK && (now = cw_now_ms()) >= g->tick_at)
 		st = tick(g, now, err);

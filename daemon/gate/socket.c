@@ -25,7 +25,7 @@
  * reads its first answer.
  */
 #define INPUT_HWM	64
-#define OUTPUT_HWM	1000
+#define PULL_BYTES	((uint64_t)66 << 20)	/* two of 32 MB and a bit */
 #define BACKLOG		1024
 #define WAIT_MAX	8u
 
@@ -85,14 +85,25 @@ set_str(void *z, int option, const char *s)
 	return zmq_setsockopt(z, option, s, strlen(s)) == 0;
 }
 
+/* PULL is not read while there is no room: then large ones make it few. */
+static int
+input_hwm(enum cw_socket_kind kind, const struct cw_socket_options *opt)
+{
+	const uint64_t n = PULL_BYTES / opt->max_bytes;
+
+	return kind != CW_SOCK_PULL || n > INPUT_HWM ? INPUT_HWM :
+	    n > 0 ? (int)n : 1;
+}
+
 static bool
-set_bounds(void *z, const struct cw_socket_options *opt)
+set_bounds(void *z, enum cw_socket_kind kind,
+    const struct cw_socket_options *opt)
 {
 	const int64_t max = (int64_t)opt->max_bytes;
 
 	return set_int(z, ZMQ_LINGER, LINGER_MS) &&
-	    set_int(z, ZMQ_SNDHWM, OUTPUT_HWM) &&
-	    set_int(z, ZMQ_RCVHWM, INPUT_HWM) &&
+	    set_int(z, ZMQ_SNDHWM, CW_OUTPUT_HWM) &&
+	    set_int(z, ZMQ_RCVHWM, input_hwm(kind, opt)) &&
 	    zmq_setsockopt(z, ZMQ_MAXMSGSIZE, &max, sizeof(max)) == 0 &&
 	    set_int(z, ZMQ_BACKLOG, BACKLOG) &&
 	    set_int(z, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
@@ -110,7 +121,7 @@ static bool
 set_options(void *z, enum cw_socket_kind kind,
     const struct cw_socket_options *opt)
 {
-	if (!set_bounds(z, opt))
+	if (!set_bounds(z, kind, opt))
 		return false;
 	if (kind == CW_SOCK_ROUTER && !set_int(z, ZMQ_ROUTER_MANDATORY, 1))
 		return false;
@@ -242,6 +253,15 @@ cw_socket_event(struct cw_socket *s, int *fd, bool *ended)
 	*fd = value;
 	*ended = what == ZMQ_EVENT_DISCONNECTED;
 	return true;
+}
+
+/* The library hands it on to the connections there are, and no others. */
+void
+cw_socket_output(struct cw_socket *s, uint32_t n)
+{
+	CW_CHECK_OBJ(s, SOCKET_MAGIC);
+	CW_CHECK(n > 0 && n <= CW_OUTPUT_HWM);
+	(void)set_int(s->zmq, ZMQ_SNDHWM, (int)n);
 }
 
 void

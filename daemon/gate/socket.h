@@ -20,6 +20,7 @@
 #include "gate/conns.h"
 
 #define CW_INPUT_PARTS	16u	/* frames of a message kept; more are counted */
+#define CW_OUTPUT_HWM	1024u	/* messages that may wait for one peer */
 #define CW_Z85_KEY	41u	/* 40 characters and the NUL */
 #define CW_CURVE_KEY	32u	/* bytes */
 /* A ZAP reply's metadata, then of every message: decimal number of the grant. */
@@ -91,6 +92,12 @@ CW_MUST_USE enum cw_status cw_socket_connect(struct cw_socket *s,
 CW_MUST_USE enum cw_status cw_socket_watch(struct cw_net *net,
     struct cw_socket *s, const char *name, struct cw_err *err);
 bool cw_socket_event(struct cw_socket *s, int *fd, bool *ended);
+
+/*
+ * At most n messages wait to be sent to any peer that s has by now; for one
+ * that comes later it is CW_OUTPUT_HWM, until this is called again.
+ */
+void cw_socket_output(struct cw_socket *s, uint32_t n);
 
 /*
  * Let s take note of who has come and gone.  What is sent within the next

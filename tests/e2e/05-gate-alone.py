@@ -305,6 +305,34 @@ def slow_clients():
     check("slow: ends", g.close() == 0)
 
 
+def slow_subscribers():
+    """What waits for a subscriber that does not read has its bound."""
+    g = Gate(submit=ANY, pub=ANY).ready()
+    live = client(zmq.SUB, g.ends["pub"], subscribe=b"", rcvhwm=0)
+    deaf = client(zmq.SUB, g.ends["pub"], subscribe=b"", rcvhwm=1,
+                  rcvbuf=4096)
+    text = json.dumps("x" * (1 << 20))
+    heard = 0
+    for n in range(600):
+        fr.send(g.chan, fr.GATE_PUBLISH, 0, fr.publish("verdict.x", text))
+        if n == 0:          # when both have come there is a tick of time
+            while not deaf.poll(50) or not live.poll(50):
+                fr.send(g.chan, fr.GATE_PUBLISH, 0,
+                        fr.publish("verdict.x", "{}"))
+            g.next(fr.GATE_STATS)
+            g.next(fr.GATE_STATS)
+        while live.poll(0):
+            heard += live.recv_multipart()[3] == text.encode()
+    g.until_stats(lambda s: s["published"] > 600)
+    mb = int(re.search(r"VmRSS:\s+(\d+)", open(
+        "/proc/%d/status" % g.proc.pid).read()).group(1)) >> 10
+    check("deaf subscriber: the gate holds little", mb < 350, mb)
+    while live.poll(500):
+        heard += live.recv_multipart()[3] == text.encode()
+    check("deaf subscriber: others hear all", heard >= 590, heard)
+    check("deaf subscriber: ends", g.close() == 0)
+
+
 def curve():
     pub, sec = zmq.curve_keypair()
     who = {n: zmq.curve_keypair() for n in ("all", "submit", "watch", "none")}
@@ -573,8 +601,8 @@ def sources(tmp):
     check("ipc: ends", g.close() == 0)
 
 
-for part in (plain, slow_supervisor, slow_clients, curve, stolen_identity,
-             refusals, lambda: sources(os.environ["TMP_DIR"])):
+for part in (plain, slow_supervisor, slow_clients, slow_subscribers, curve,
+             stolen_identity, refusals, lambda: sources(os.environ["TMP_DIR"])):
     try:
         part()
     except Exception as e:  # the gate died: say so, do not wait for it
