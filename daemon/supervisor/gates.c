@@ -487,7 +487,8 @@ cw_gates_reload(struct cw_daemon *d, struct cw_err *err)
 		g->init.pull = cw_arena_strdup(g->keys, bound.pull);
 	if (bound.pub[0] != '\0')
 		g->init.pub = cw_arena_strdup(g->keys, bound.pub);
-	return g->ready ? send_init(g, err) : CW_OK;
+	/* One that is not ready yet was started with the former list. */
+	return cw_link_is_open(&g->ch) ? send_init(g, err) : CW_OK;
 }
 
 /* ---- its end ---- */

@@ -124,4 +124,50 @@ figure("%d kinds of stranger (%s): %d heard (bound 0), %d handshakes refused "
 check.done()
 EOT
 "$PYTHON" "$TMP_DIR/curve.py" || FAILED=1
+stop
+
+# The list is read again while a gate starts that was given the old one: here
+# it waits for us.
+mkdir "$TMP_DIR/build"
+cp "$CW_BUILD/clipwardd" "$CW_BUILD/clipward-worker" "$TMP_DIR/build"
+cp -R "$CW_BUILD/plugins" "$TMP_DIR/build"
+cat >"$TMP_DIR/build/clipward-gate" <<EOT
+#!/bin/sh
+echo \$\$ >>"$TMP_DIR/gates"
+until [ -e "$TMP_DIR/go" ]; do sleep 0.02; done
+exec "$CW_BUILD/clipward-gate"
+EOT
+chmod +x "$TMP_DIR/build/clipward-gate"
+touch "$TMP_DIR/go"
+real=$CW_BUILD
+CW_BUILD=$TMP_DIR/build
+launch
+CW_BUILD=$real
+until_true 60 is_ready
+ends
+rm "$TMP_DIR/go"
+kill -KILL "$(tail -n 1 "$TMP_DIR/gates")"
+second_gate() {
+	[ "$(wc -l <"$TMP_DIR/gates")" = 2 ]
+}
+check "another gate starts" until_true 10 second_gate
+sed 's/ submit late$/ watch late/' "$TMP_DIR/clients" >"$TMP_DIR/fewer"
+cp "$TMP_DIR/fewer" "$TMP_DIR/clients"
+check "the list is read again meanwhile" clipward reload
+touch "$TMP_DIR/go"
+check "then it is ready" until_true 20 is_ready
+"$PYTHON" - <<'EOT' || FAILED=1
+import os, sys
+sys.path.insert(0, os.environ["ROOT"] + "/tests/e2e")
+from client import *
+check = Checks()
+keys = {n: [k.encode() for k in v] for n, v in
+        json.load(open(os.environ["TMP_DIR"] + "/keys")).items()}
+c = Client(curve_publickey=keys["late"][0], curve_secretkey=keys["late"][1],
+           curve_serverkey=keys["server"][0])
+c.submit(picture(1), id="revoked")
+c.until(lambda: c.answers, 10)
+check("a right taken meanwhile is gone", "revoked" in c.rejected, c.answers)
+check.done()
+EOT
 finish
