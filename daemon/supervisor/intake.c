@@ -276,14 +276,15 @@ get(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 		busy(d, route, id);
 }
 
-/* A job that still waits ends with a verdict that says so. */
+/* A job that still waits, and be it for this turn's commit, ends with a
+ * verdict that says so. */
 static void
 cancel(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 {
 	struct cw_slot *s = cw_queue_find(d->queue, req->job.id);
 
-	if (s == NULL || s->state != CW_SLOT_READY ||
-	    !may_touch(req, s->owner)) {
+	if (s == NULL || (s->state != CW_SLOT_NEW &&
+	    s->state != CW_SLOT_READY) || !may_touch(req, s->owner)) {
 		get(d, route, req);
 		return;
 	}

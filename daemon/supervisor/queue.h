@@ -7,7 +7,8 @@
  * and answer it; its bytes stay in the database until a worker gets them.
  *
  *	NEW --commit--> READY --dispatch--> SENT --verdict--> DONE --commit--> free
- *	                  ^----- worker died / turn undone -----'
+ *	 |                ^----- worker died / turn undone -----'
+ *	 '---------------------cancelled---------------> DONE
  *
  * Interactive jobs go before bulk ones, each kind in order of acceptance; a
  * job put back goes to the front of its kind.

@@ -209,7 +209,8 @@ act(struct cw_daemon *d, const struct effect *e)
 		break;
 	case ACCEPTED:
 		d->stats.accepted++;
-		cw_queue_ready(d->queue, e->slot);
+		if (e->slot->state == CW_SLOT_NEW)	/* not yet cancelled */
+			cw_queue_ready(d->queue, e->slot);
 		break;
 	case VERDICT:
 		tell(d, e);
@@ -232,7 +233,8 @@ take_back(struct cw_daemon *d, const struct effect *e)
 		cw_queue_remove(d->queue, e->slot);
 		break;
 	case VERDICT:
-		if (e->slot != NULL) {
+		/* One of a job of this very turn is forgotten with it. */
+		if (e->slot != NULL && e->slot->state == CW_SLOT_DONE) {
 			e->slot->from_embeds = false;
 			cw_queue_put_back(d->queue, e->slot);
 		}

@@ -8,7 +8,8 @@
  *
  *			committed		undone
  *	reply		sent			BUSY, when it promised something
- *	accepted	job becomes READY	job is forgotten
+ *	accepted	job becomes READY	job is forgotten, with its
+ *			if no verdict follows	verdict if one follows
  *	verdict		replies, PUB, sinks,	job goes back to READY
  *			log, counters; job
  *			is forgotten

@@ -67,7 +67,16 @@ for round_ in range(3 if LONG else 2):
     submit(20)
     c.until(lambda: len(c.accepted) + len(c.busy) > 4 + 20 * round_, 10)
     fill()
-    late = submit(20)
+    # read at once, so that a job and its end are undone together
+    d.proc.send_signal(signal.SIGSTOP)
+    late = submit(1)
+    c.ask("CANCEL", id=late[0])
+    late += submit(19)
+    for _ in range(2):
+        c.ask("PING")
+        c.until(lambda: c.answers[-1:] == [("PONG", {})], 10)
+        c.answers.clear()
+    d.proc.send_signal(signal.SIGCONT)
     c.until(lambda: all(i in c.accepted or i in c.busy or i in c.verdicts
                         for i in late), 20)
     check("round %d: a full disk is BUSY" % round_,
