@@ -216,7 +216,7 @@ cw_gate_close(struct cw_gate **g)
 
 static void
 reject(struct cw_gate *g, struct cw_route *r, const char *id,
-    enum cw_status code, const char *why)
+    const char *code, const char *why)
 {
 	g->stats.rejected++;
 	if (r != NULL)
@@ -298,7 +298,7 @@ pass_on(struct cw_gate *g, struct cw_route *r, const struct cw_request *q)
 	cw_pack_init(&w, g->scratch, q->job.nimage + FIELDS_BYTES);
 	cw_request_pack(q, &w);
 	if (!cw_pack_ok(&w)) {
-		reject(g, r, id, CW_E_LIMIT, "message too large to pass on");
+		reject(g, r, id, "limit", "message too large to pass on");
 		return;
 	}
 	f.body = w.p;
@@ -326,7 +326,7 @@ take_message(struct cw_gate *g, const struct cw_multipart *m, bool routed)
 		st = cw_err_set(&err, CW_E_FORMAT, "nobody to answer");
 	if (st != CW_OK) {
 		g->stats.malformed++;
-		reject(g, r, msg.id, st, err.text);
+		reject(g, r, msg.id, msg.code, err.text);
 		return;
 	}
 	if (g->zap != NULL)
@@ -335,7 +335,7 @@ take_message(struct cw_gate *g, const struct cw_multipart *m, bool routed)
 	    cw_peers_deaf(g->peers, r))
 		return;
 	if (!allowed(g, &msg.request))
-		reject(g, r, msg.id, CW_E_UNSUPPORTED, "this takes a CURVE "
+		reject(g, r, msg.id, "unsupported", "this takes a CURVE "
 		    "key that has the right to it");
 	else if (msg.request.verb == CW_V_PING)
 		cw_peers_answer(g->peers, r, CW_A_PONG, "{}", NULL, 0);

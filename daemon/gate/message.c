@@ -68,26 +68,32 @@ new_id(struct cw_arena *a)
 	return cw_arena_strdup(a, hex);
 }
 
+/* *code: the word of clipward-protocol(7) where it is not the status's. */
 static enum cw_status
-check_image(const struct cw_job *j, uint64_t max_bytes, struct cw_err *err)
+check_image(const struct cw_job *j, uint64_t max_bytes, const char **code,
+    struct cw_err *err)
 {
 	const struct cw_bytes image = { j->image, j->nimage };
 	char hex[CW_SHA256_HEX];
 
-	if (j->nimage == 0)
+	if (j->nimage == 0) {
+		*code = "no_image";
 		return cw_err_set(err, CW_E_FORMAT, "the image has no bytes");
-	if (j->nimage > max_bytes)
+	}
+	if (j->nimage > max_bytes) {
+		*code = "too_large";
 		return cw_err_set(err, CW_E_LIMIT, "image of %zu bytes; want "
 		    "at most %ju (limits.bytes)", j->nimage,
 		    (uintmax_t)max_bytes);
+	}
 	if (j->sha256[0] == '\0')
 		return CW_OK;
 	cw_sha256(&image, 1, hex);
-	if (strcmp(hex, j->sha256) != 0)
-		return cw_err_set(err, CW_E_FORMAT,
-		    "sha256 of the image is %s; the header says %s", hex,
-		    j->sha256);
-	return CW_OK;
+	if (strcmp(hex, j->sha256) == 0)
+		return CW_OK;
+	*code = "sha256";
+	return cw_err_set(err, CW_E_FORMAT,
+	    "sha256 of the image is %s; the header says %s", hex, j->sha256);
 }
 
 /* Frames 0 and 1, and how many there may be after them. */
@@ -119,10 +125,11 @@ read_verb(const struct cw_bytes *f, size_t n, enum cw_verb *verb,
 	return CW_OK;
 }
 
-/* Frame 2 and the image. */
+/* Frame 2 and the image; *code as check_image has it. */
 static enum cw_status
 read_job(const struct cw_bytes *f, size_t n, uint64_t max_bytes,
-    struct cw_arena *a, struct cw_request *q, struct cw_err *err)
+    struct cw_arena *a, struct cw_request *q, const char **code,
+    struct cw_err *err)
 {
 	enum cw_status st;
 
@@ -136,12 +143,14 @@ read_job(const struct cw_bytes *f, size_t n, uint64_t max_bytes,
 	if (q->verb != CW_V_SUBMIT)
 		return q->job.id != NULL ? CW_OK : cw_err_set(err,
 		    CW_E_FORMAT, "%s without an id", cw_verb_name(q->verb));
-	if (n < 4)
+	if (n < 4) {
+		*code = "no_image";
 		return cw_err_set(err, CW_E_FORMAT,
 		    "SUBMIT without an image frame");
+	}
 	q->job.image = f[3].p;
 	q->job.nimage = f[3].n;
-	if ((st = check_image(&q->job, max_bytes, err)) != CW_OK)
+	if ((st = check_image(&q->job, max_bytes, code, err)) != CW_OK)
 		return st;
 	if (q->job.id == NULL)
 		q->job.id = new_id(a);
@@ -156,10 +165,12 @@ cw_message_read(const struct cw_multipart *m, bool routed,
 {
 	struct cw_request *q = &out->request;
 	const struct cw_bytes *f = m->part;
+	const char *code = NULL;
 	size_t n = m->total;
 	enum cw_status st;
 
-	*out = (struct cw_message){ .id = "", };
+	*out = (struct cw_message){ .id = "",
+		.code = cw_status_name(CW_E_FORMAT) };
 	if (routed && n > 0) {
 		out->identity = *f++;
 		n--;
@@ -173,7 +184,8 @@ cw_message_read(const struct cw_multipart *m, bool routed,
 		return st;
 	if (q->verb > CW_V_CANCEL)
 		return CW_OK;	/* PING, RELOAD: their header says nothing */
-	st = read_job(f, n, max_bytes, a, q, err);
+	st = read_job(f, n, max_bytes, a, q, &code, err);
+	out->code = code != NULL ? code : cw_status_name(st);
 	if (st == CW_OK || q->job.id != NULL)
 		out->id = q->job.id;
 	else if (n >= 3)
@@ -202,12 +214,12 @@ escaped(struct cw_arena *a, const char *s)
 }
 
 const char *
-cw_message_rejected(struct cw_arena *a, const char *id, enum cw_status code,
+cw_message_rejected(struct cw_arena *a, const char *id, const char *code,
     const char *why)
 {
 	const char *s = cw_arena_printf(a,
 	    "{\"id\":\"%s\",\"code\":\"%s\",\"message\":\"%s\"}", id,
-	    cw_status_name(code), escaped(a, why));
+	    code, escaped(a, why));
 
 	return s != NULL ? s : "{}";
 }

@@ -29,6 +29,7 @@ struct cw_message {
 	struct cw_bytes	 identity;	/* n is 0 when there is none */
 	bool		 delimiter;
 	const char	*id;		/* of the job, "" unknown */
+	const char	*code;		/* of the refusal, static */
 	/* only of a good one */
 	struct cw_request request;	/* of nobody: no key, no rights */
 };
@@ -42,7 +43,8 @@ void cw_message_prepare(void);
 /*
  * Read a message.  Strings land in the arena, the image is borrowed from m.
  * An id is made up for a SUBMIT without one.  routed: m begins with an
- * identity.  CW_E_FORMAT or CW_E_LIMIT with the reason for the peer.
+ * identity.  CW_E_FORMAT or CW_E_LIMIT with the reason for the peer; the word
+ * for it is out->code.
  */
 CW_MUST_USE enum cw_status cw_message_read(const struct cw_multipart *m,
     bool routed, uint64_t max_bytes, struct cw_arena *a,
@@ -50,7 +52,7 @@ CW_MUST_USE enum cw_status cw_message_read(const struct cw_multipart *m,
 
 /* Header frames of the gate's own answers: JSON in the arena, never NULL. */
 const char *cw_message_rejected(struct cw_arena *a, const char *id,
-    enum cw_status code, const char *why);
+    const char *code, const char *why);
 const char *cw_message_busy(struct cw_arena *a, const char *id,
     uint32_t retry_ms);
 

@@ -16,6 +16,7 @@ end = os.environ["SUBMIT"]
 image = picture(3)
 
 c = Client()
+codes = []
 for what, header in [
         ("an unknown key", {"id": "k", "colour": 1}),
         ("a number for an id", {"id": 7}),
@@ -32,12 +33,20 @@ for what, header in [
     verb, h = c.answers[0] if c.answers else ("", {})
     check("rejected: " + what, verb == "REJECTED" and h["code"] and
           h["message"], c.answers)
+    codes.append(h.get("code"))
+check("each with its code", codes == ["format"] * 6 + [
+    "unknown_policy", "format", "sha256"], codes)
 c.answers.clear()
+c.submit(b"", id="empty")
+c.ask("SUBMIT", id="none")
 c.submit(b"x" * (1 << 20) + b"y", id="large")
-c.until(lambda: c.answers, 5)
-check("rejected: over limits.bytes", c.answers and
-      c.answers[0][0] == "REJECTED" and
-      "limits.bytes" in c.answers[0][1]["message"], c.answers)
+c.ask("RELOAD")
+c.until(lambda: len(c.answers) == 4, 5)
+check("rejected: no image, one over limits.bytes, RELOAD without CURVE",
+      [(k, h["id"], h["code"]) for k, h in c.answers] ==
+      [("REJECTED", "empty", "no_image"), ("REJECTED", "none", "no_image"),
+       ("REJECTED", "large", "too_large"), ("REJECTED", "", "unsupported")]
+      and "limits.bytes" in c.answers[2][1]["message"], c.answers)
 
 # random multiparts, flipped bytes of a good one, then bytes that are no ZMTP
 r = random.Random(30)

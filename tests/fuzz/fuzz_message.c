@@ -42,7 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	st = cw_message_read(&m, routed, 1000, a, &out, &err);
 	if (st != CW_OK)
-		(void)cw_message_rejected(a, out.id, st, err.text);
+		(void)cw_message_rejected(a, out.id, out.code, err.text);
 	cw_arena_reset(a, 1 << 20);
 	return 0;
 }

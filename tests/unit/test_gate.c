@@ -97,29 +97,32 @@ test_a_broken_message_says_why_and_keeps_its_id(void **state)
 	static const struct {
 		const char	*frames[6];
 		size_t		 n;
-		const char	*why, *id;
+		const char	*why, *id, *code;
 	} cases[] = {
-		{ { "who" }, 1, "want CW1", "" },
-		{ { "who", "" }, 2, "want CW1", "" },
-		{ { "who", "CW9" }, 2, "\"CW9\"", "" },
-		{ { "who", "CW1" }, 2, "no verb", "" },
-		{ { "who", "CW1", "NOPE" }, 3, "verb \"NOPE\"", "" },
-		{ { "who", "CW1", "\x01\"x" }, 3, "verb \"??x\"", "" },
-		{ { "who", "CW1", "SUBMIT" }, 3, "without a header", "" },
+		{ { "who" }, 1, "want CW1", "", "format" },
+		{ { "who", "" }, 2, "want CW1", "", "format" },
+		{ { "who", "CW9" }, 2, "\"CW9\"", "", "format" },
+		{ { "who", "CW1" }, 2, "no verb", "", "format" },
+		{ { "who", "CW1", "NOPE" }, 3, "verb \"NOPE\"", "", "format" },
+		{ { "who", "CW1", "\x01\"x" }, 3,
+		    "verb \"??x\"", "", "format" },
+		{ { "who", "CW1", "SUBMIT" }, 3,
+		    "without a header", "", "format" },
 		{ { "who", "CW1", "SUBMIT", "{\"id\":\"a\"}" }, 4,
-		    "without an image", "a" },
+		    "without an image", "a", "no_image" },
 		{ { "who", "CW1", "SUBMIT", "{\"id\":\"a\"}", "" }, 5,
-		    "no bytes", "a" },
+		    "no bytes", "a", "no_image" },
 		{ { "who", "CW1", "SUBMIT", "{\"id\":\"a\",\"x\":1}", "i" },
-		    5, "\"x\"", "a" },
+		    5, "\"x\"", "a", "format" },
 		{ { "who", "CW1", "SUBMIT", "{\"id\":\"a b\"}", "i" }, 5,
-		    "id is \"a b\"", "" },
+		    "id is \"a b\"", "", "format" },
 		{ { "who", "CW1", "SUBMIT", "{\"id\":\"a\",\"sha256\":\""
 		    "0000000000000000000000000000000000000000000000000000"
-		    "000000000000\"}", "i" }, 5, "sha256", "a" },
-		{ { "who", "CW1", "GET", "{}" }, 4, "without an id", "" },
+		    "000000000000\"}", "i" }, 5, "sha256", "a", "sha256" },
+		{ { "who", "CW1", "GET", "{}" }, 4,
+		    "without an id", "", "format" },
 		{ { "who", "CW1", "GET", "{\"id\":\"a\"}", "i" }, 5,
-		    "frames", "" },
+		    "frames", "", "format" },
 	};
 
 	(void)state;
@@ -134,6 +137,7 @@ test_a_broken_message_says_why_and_keeps_its_id(void **state)
 		if (strstr(err.text, cases[i].why) == NULL)
 			fail_msg("case %zu: %s", i, err.text);
 		assert_string_equal(msg.id, cases[i].id);
+		assert_string_equal(msg.code, cases[i].code);
 		assert_int_equal(msg.identity.n, 3);
 		cw_arena_reset(arena, 0);
 	}
@@ -156,6 +160,7 @@ test_an_image_over_the_limit_is_refused(void **state)
 	m.part[4].n++;
 	assert_int_equal(cw_message_read(&m, true, MAX_IMAGE, arena, &msg,
 	    &err), CW_E_LIMIT);
+	assert_string_equal(msg.code, "too_large");
 	cw_arena_reset(arena, 0);
 }
 
@@ -198,7 +203,7 @@ static void
 test_answers_are_json_whatever_is_in_them(void **state)
 {
 	(void)state;
-	assert_string_equal(cw_message_rejected(arena, "a", CW_E_FORMAT,
+	assert_string_equal(cw_message_rejected(arena, "a", "format",
 	    "say \"x\\y\" \x01\xff"), "{\"id\":\"a\",\"code\":\"format\","
 	    "\"message\":\"say \\\"x\\\\y\\\" ??\"}");
 	assert_string_equal(cw_message_busy(arena, "", 250),
