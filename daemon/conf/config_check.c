@@ -2,6 +2,7 @@
  * config_check.c - settings that are right alone and wrong together.
  * See config_keys.h.
  */
+#include <arpa/inet.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -19,19 +20,28 @@ where(const struct cw_config *cfg, const struct cw_yaml *root,
 	return n != NULL ? n->at : (struct cw_yaml_place){ cfg->file, 1, 1 };
 }
 
-/* Can only this machine reach host (of n bytes)? */
+/* Can only this machine reach host (of n bytes)?  Of names, localhost is
+ * bound as 127.0.0.1. */
 static bool
 is_loopback(const char *host, size_t n)
 {
-	static const char *const names[] = { "localhost", "[::1]", "::1" };
+	char s[INET6_ADDRSTRLEN + 1];
+	struct in6_addr a6;
+	struct in_addr a4;
 
-	if (n >= 4 && strncmp(host, "127.", 4) == 0 &&
-	    strspn(host, "0123456789.") >= n)
-		return true;
-	for (size_t i = 0; i < CW_COUNT(names); i++)
-		if (strlen(names[i]) == n && strncmp(host, names[i], n) == 0)
-			return true;
-	return false;
+	if (n >= 2 && host[0] == '[' && host[n - 1] == ']') {
+		host++;
+		n -= 2;
+	}
+	if (n >= sizeof(s))
+		return false;
+	memcpy(s, host, n);
+	s[n] = '\0';
+	if (inet_pton(AF_INET, s, &a4) == 1)
+		return ntohl(a4.s_addr) >> 24 == 127;
+	if (inet_pton(AF_INET6, s, &a6) == 1)
+		return IN6_IS_ADDR_LOOPBACK(&a6);
+	return strcmp(s, "localhost") == 0;
 }
 
 /* host:port: the length of host, or 0 when it is not of that form. */
@@ -60,7 +70,9 @@ check_bind(const struct cw_config *cfg, const struct cw_yaml *root,
 		return CW_OK;
 	n = strncmp(endpoint, "tcp://", 6) == 0 ?
 	    host_length(endpoint + 6) : 0;
-	if (n == 0)
+	/* Without brackets the last group of an IPv6 address is no port. */
+	if (n == 0 || (endpoint[6] != '[' &&
+	    memchr(endpoint + 6, ':', n) != NULL))
 		return cw_yaml_err(err, &at,
 		    "%s.%s is \"%s\"; want tcp://HOST:PORT or ipc://PATH",
 		    section, key, endpoint);

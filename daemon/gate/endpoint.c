@@ -97,8 +97,9 @@ cw_endpoint_numeric(const char *endpoint, struct cw_arena *a,
 	return CW_OK;
 }
 
-enum cw_status
-cw_endpoint_take(const char *endpoint, struct cw_err *err)
+/* The library that binds ipc:// removes whatever is at its path. */
+static enum cw_status
+take_path(const char *endpoint, struct cw_err *err)
 {
 	struct sockaddr_un sa;
 	struct cw_err why;
@@ -111,4 +112,24 @@ cw_endpoint_take(const char *endpoint, struct cw_err *err)
 	st = cw_unix_path_take(endpoint + strlen(IPC), &sa, &why);
 	return st == CW_OK ? CW_OK :
 	    cw_err_set(err, st, "bind " IPC "%s", why.text);
+}
+
+enum cw_status
+cw_endpoint_bindable(const char *endpoint, bool curve, struct cw_arena *a,
+    const char **out, struct cw_err *err)
+{
+	const char *port;
+	char host[256];
+
+	*out = endpoint;
+	/* It looks up no names to bind. */
+	if (split(endpoint, host, &port) && strcmp(host, "localhost") == 0)
+		*out = cw_arena_printf(a, "tcp://127.0.0.1:%s", port);
+	if (*out == NULL)
+		return cw_err_set(err, CW_E_LIMIT, "%s: no room", endpoint);
+	if (!curve && !cw_endpoint_local(*out))
+		return cw_err_set(err, CW_E_CONFIG, "%s is open to other "
+		    "machines; want curve.secret_key_file set, or a loopback "
+		    "address", endpoint);
+	return take_path(*out, err);
 }

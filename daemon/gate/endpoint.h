@@ -27,10 +27,11 @@ CW_MUST_USE enum cw_status cw_endpoint_numeric(const char *endpoint,
     struct cw_arena *a, const char **out, struct cw_err *err);
 
 /*
- * May it be bound?  The library that binds ipc:// removes whatever is at its
- * path; see unix_path.h.  CW_E_CONFIG, CW_E_BUSY.
+ * As it is to be bound: localhost by its address, others as they are; if it may
+ * be.  CW_E_CONFIG: it would let strangers in without CURVE, or at an ipc:// path
+ * lies what is no socket, see unix_path.h.  CW_E_BUSY, CW_E_LIMIT.
  */
-CW_MUST_USE enum cw_status cw_endpoint_take(const char *endpoint,
-    struct cw_err *err);
+CW_MUST_USE enum cw_status cw_endpoint_bindable(const char *endpoint,
+    bool curve, struct cw_arena *a, const char **out, struct cw_err *err);
 
 #endif /* CW_ENDPOINT_H */

@@ -69,16 +69,6 @@ struct cw_gate {
 
 /* ===== opening ========================================================= */
 
-static enum cw_status
-check_local(const struct cw_gate_init *init, const char *endpoint,
-    struct cw_err *err)
-{
-	if (init->secret_key[0] != '\0' || cw_endpoint_local(endpoint))
-		return CW_OK;
-	return cw_err_set(err, CW_E_CONFIG, "%s is open to other machines; "
-	    "want curve.secret_key_file set, or a loopback address", endpoint);
-}
-
 /* One bound socket, or none for an empty endpoint. */
 static enum cw_status
 open_bound(struct cw_gate *g, enum cw_socket_kind kind, const char *domain,
@@ -96,9 +86,8 @@ open_bound(struct cw_gate *g, enum cw_socket_kind kind, const char *domain,
 	if (endpoint[0] == '\0' &&
 	    (kind != CW_SOCK_PULL || g->init->nconnect == 0))
 		return CW_OK;
-	if (endpoint[0] != '\0' &&
-	    ((st = check_local(g->init, endpoint, err)) != CW_OK ||
-	    (st = cw_endpoint_take(endpoint, err)) != CW_OK))
+	if (endpoint[0] != '\0' && (st = cw_endpoint_bindable(endpoint,
+	    opt.secret_key[0] != '\0', a, &endpoint, err)) != CW_OK)
 		return st;
 	if ((st = cw_socket_open(g->net, kind, &opt, out, err)) != CW_OK)
 		return st;

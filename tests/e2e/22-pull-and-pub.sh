@@ -4,7 +4,8 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-config
+# a name that -n takes for loopback is one to bind
+config 'queue: {submit: "tcp://localhost:*", pull: "tcp://localhost:*"}'
 start
 "$PYTHON" - <<'EOT' || FAILED=1
 import os, sys

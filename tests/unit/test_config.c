@@ -197,6 +197,10 @@ test_a_wrong_setting_names_its_place_and_what_is_wanted(void **state)
 		    "binds" },
 		{ "queue: {submit: \"tcp://127.evil.com:1\"}\n", "1:17: "
 		    "queue.submit binds" },
+		{ "queue: {submit: \"tcp://127.1:5\"}\n", "1:17: "
+		    "queue.submit binds" },
+		{ "queue: {submit: \"tcp://::1:5\"}\n", "1:17: queue.submit "
+		    "is \"tcp://::1:5\"; want tcp://HOST:PORT" },
 		{ "curve: {secret_key_file: k}\n", "1:26: "
 		    "curve.secret_key_file is set alone" },
 		{ "http: {listen: \"0.0.0.0:80\"}\n", "1:16: http.listen is "
@@ -236,6 +240,7 @@ test_loopback_and_curve_may_bind(void **state)
 		"queue: {submit: \"tcp://127.0.0.1:*\"}\n",
 		"queue: {submit: \"tcp://localhost:5\"}\n",
 		"queue: {submit: \"tcp://[::1]:5\"}\n",
+		"queue: {submit: \"tcp://[0:0:0:0:0:0:0:1]:5\"}\n",
 		"queue: {submit: \"ipc:///run/x\"}\n",
 		"queue: {submit: \"tcp://0.0.0.0:5\"}\n"
 		"curve: {secret_key_file: a, clients_file: b}\n",

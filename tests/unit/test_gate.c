@@ -475,6 +475,26 @@ test_who_can_reach_an_endpoint(void **state)
 }
 
 static void
+test_localhost_is_bound_by_its_address(void **state)
+{
+	static const struct { const char *endpoint, *want; } cases[] = {
+		{ "tcp://localhost:*", "tcp://127.0.0.1:*" },
+		{ "tcp://localhost.example:1", "tcp://localhost.example:1" },
+		{ "tcp://[::1]:5771", "tcp://[::1]:5771" },
+		{ "ipc://localhost:1", "ipc://localhost:1" },
+	};
+	struct cw_err err;
+	const char *out;
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(cases); i++) {
+		assert_int_equal(cw_endpoint_bindable(cases[i].endpoint, true,
+		    arena, &out, &err), CW_OK);
+		assert_string_equal(out, cases[i].want);
+	}
+}
+
+static void
 test_names_become_addresses_before_the_sandbox(void **state)
 {
 	static const struct { const char *endpoint, *want; } cases[] = {
@@ -706,6 +726,7 @@ main(void)
 		cmocka_unit_test(test_a_fifo_gives_back_what_was_put),
 		cmocka_unit_test(test_frames_cross_an_uplink_in_pieces),
 		cmocka_unit_test(test_who_can_reach_an_endpoint),
+		cmocka_unit_test(test_localhost_is_bound_by_its_address),
 		cmocka_unit_test(
 		    test_names_become_addresses_before_the_sandbox),
 		cmocka_unit_test(test_the_sandbox_shuts_every_door),
