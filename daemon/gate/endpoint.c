@@ -4,6 +4,7 @@
 #include "gate/endpoint.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -66,6 +67,17 @@ preferred(const struct addrinfo *found)
 	return found;
 }
 
+/* Will a later start fare better, or has the operator to see to it? */
+static enum cw_status
+lookup_failed(const char *endpoint, int e, struct cw_err *err)
+{
+	const char *why = e == EAI_SYSTEM ? strerror(errno) : gai_strerror(e);
+	const enum cw_status st = e == EAI_AGAIN ? CW_E_BUSY :
+	    e == EAI_SYSTEM || e == EAI_MEMORY ? CW_E_SYSTEM : CW_E_CONFIG;
+
+	return cw_err_set(err, st, "%s: %s", endpoint, why);
+}
+
 enum cw_status
 cw_endpoint_numeric(const char *endpoint, struct cw_arena *a,
     const char **out, struct cw_err *err)
@@ -90,8 +102,7 @@ cw_endpoint_numeric(const char *endpoint, struct cw_arena *a,
 		freeaddrinfo(found);
 	}
 	if (e != 0)
-		return cw_err_set(err, CW_E_CONFIG, "%s: %s", endpoint,
-		    gai_strerror(e));
+		return lookup_failed(endpoint, e, err);
 	if (*out == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "%s: no room", endpoint);
 	return CW_OK;

@@ -21,7 +21,8 @@ bool cw_endpoint_local(const char *endpoint);
  * tcp://name:port with the name looked up: later reconnections happen where
  * no resolver can run.  A name of both families is taken as IPv4, where ZeroMQ
  * binds and connects unless it is told otherwise.  Others are returned as they
- * are.  CW_E_CONFIG.
+ * are.  CW_E_CONFIG: there is no such name.  CW_E_BUSY, CW_E_SYSTEM: nobody
+ * could be asked now.
  */
 CW_MUST_USE enum cw_status cw_endpoint_numeric(const char *endpoint,
     struct cw_arena *a, const char **out, struct cw_err *err);

@@ -29,7 +29,7 @@ struct cw_gate;			/* opaque; one per process */
  * for the life of the process.  *ready: the endpoints as bound.
  *
  * CW_E_CONFIG: an endpoint can't be had, or would let strangers in without
- * CURVE.  CW_E_SYSTEM, CW_E_LIMIT.
+ * CURVE.  CW_E_BUSY: not now.  CW_E_SYSTEM, CW_E_LIMIT.
  */
 CW_MUST_USE enum cw_status cw_gate_open(const struct cw_gate_init *init,
     struct cw_arena *a, struct cw_uplink *uplink, struct cw_gate **out,

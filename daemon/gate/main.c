@@ -21,7 +21,8 @@
 
 #define EXIT_USAGE	64	/* EX_USAGE */
 #define EXIT_OSERR	71	/* EX_OSERR */
-#define EXIT_IOERR	74	/* EX_IOERR: an address is taken */
+#define EXIT_IOERR	74	/* EX_IOERR: an address is taken, or a name
+				   could not be looked up now */
 #define EXIT_AGAIN	75	/* EX_TEMPFAIL: start me again */
 #define EXIT_CONFIG	78	/* EX_CONFIG */
 
