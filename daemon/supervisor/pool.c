@@ -1,5 +1,6 @@
 /*
- * pool.c - see pool.h.  The life of a worker; its work is in dispatch.c.
+ * pool.c - see pool.h.  The life of a worker; how it gets ready is in ready.c,
+ * its work in dispatch.c.
  */
 #include "supervisor/pool.h"
 
@@ -359,98 +360,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	timed(w);
 }
 
-/* ---- becoming ready ---- */
-
-bool
-cw_worker_give_set(struct cw_worker *w, const struct cw_generation *g)
-{
-	struct cw_arena *a = w->d->pool->scratch;
-	const size_t mark = cw_arena_mark(a);
-	struct cw_bytes body;
-	enum cw_status st;
-	struct cw_err err;
-
-	st = cw_generation_pack(g, a, &body, &err);
-	if (st == CW_OK)
-		st = cw_link_send(&w->link, CW_F_POLICY, 0,
-		    g->set.generation, body.p, body.n, &err);
-	cw_arena_release(a, mark);
-	if (st != CW_OK)
-		cw_worker_retire(w, true, err.text);
-	return st == CW_OK;
-}
-
-/* The first READY: everything that depends on the model is known now. */
-static enum cw_status
-learn_model(struct cw_daemon *d, const struct cw_model_facts *f,
-    struct cw_err *err)
-{
-	struct cw_pool *p = d->pool;
-	struct cw_generation *g = cw_reload_current(d);
-	struct cw_arena *a = p->facts_arena;
-
-	p->facts = *f;
-	p->model_key = cw_arena_printf(a, "%s/%s/%s/%s", f->sha256,
-	    f->precision, cw_views_name((enum cw_views)d->cfg->views),
-	    CW_VERSION);
-	p->text_key = cw_arena_printf(a, "%s/%s", f->sha256, f->precision);
-	CW_CHECK(!cw_arena_overflowed(a));
-	p->ready = true;
-	p->scored_ms = cw_now_ms();
-	cw_log(CW_LOG_NOTICE, "model name=%s sha256=%.12s tower=%s "
-	    "precision=%s kernel=%s sandbox=%s start_ms=%u", f->name,
-	    f->sha256, f->tower, f->precision, f->kernel, f->sandbox,
-	    f->start_ms);
-	return g->vecs != NULL ? CW_OK : cw_generation_recall(g, f->embed,
-	    p->text_key, d->spool, err);
-}
-
-enum cw_status
-cw_worker_is_ready(struct cw_worker *w, struct cw_unpack *r,
-    struct cw_err *err)
-{
-	struct cw_pool *p = w->d->pool;
-	struct cw_generation *g = cw_reload_current(w->d);
-	struct cw_arena *a = p->ready ? p->scratch : p->facts_arena;
-	struct cw_model_facts f;
-	enum cw_status st;
-
-	if (w->gen != NULL || w->trial != NULL)
-		return cw_err_set(err, CW_E_FORMAT, "READY twice");
-	if ((st = cw_model_facts_unpack(r, a, &f, err)) != CW_OK)
-		return st;
-	if (f.embed == 0 || f.embed > CW_EMBED_MAX ||
-	    !cw_sha256_valid(f.sha256))
-		return cw_err_set(err, CW_E_FORMAT, "READY: bad facts");
-	if (!p->ready) {
-		if ((st = learn_model(w->d, &f, err)) != CW_OK)
-			return st;
-	} else if (f.embed != p->facts.embed ||
-	    strcmp(f.sha256, p->facts.sha256) != 0)
-		return cw_err_set(err, CW_E_MODEL, "the model has changed "
-		    "since the daemon started; restart the daemon");
-	if (g->missing > 0)
-		w->trial = cw_generation_ref(g);
-	else
-		w->gen = cw_generation_ref(g);
-	w->awaits_policy = true;
-	(void)cw_worker_give_set(w, g);
-	return CW_OK;
-}
-
-void
-cw_worker_has_set(struct cw_worker *w)
-{
-	struct cw_pool *p = w->d->pool;
-
-	(void)evtimer_del(w->timer);
-	cw_worker_set_state(w, CW_W_IDLE, "");
-	/* The first has proved model and policies: the others may come. */
-	for (uint32_t i = 0; i < p->n; i++)
-		if (p->workers[i].state == CW_W_DEAD &&
-		    p->workers[i].restarts == 0)
-			cw_timer_set(p->workers[i].timer, 0);
-}
+/* ---- libevent ---- */
 
 static void
 on_frame(void *owner, const struct cw_frame *f)

@@ -1,9 +1,10 @@
 /*
- * worker.h - one worker process, as pool.c and dispatch.c share it.
+ * worker.h - one worker process, as pool.c, ready.c and dispatch.c share it.
  *
- * Runs in: supervisor.  Private to the two.
+ * Runs in: supervisor.  Private to the three.
  *
- * pool.c	its life: spawn, READY, death, back-off; every change of state
+ * pool.c	its life: spawn, death, back-off; every change of state
+ * ready.c	its READY and its first set
  * dispatch.c	its work: batches out, results in
  */
 #ifndef CW_SUPERVISOR_WORKER_H
@@ -93,6 +94,8 @@ void cw_worker_set_state(struct cw_worker *w, enum cw_worker_state to,
     const char *why);
 /* Kill it for what it did; innocent: its jobs are not to blame. */
 void cw_worker_retire(struct cw_worker *w, bool innocent, const char *why);
+
+/* ready.c */
 /* Send it a set; false: the worker is being retired. */
 bool cw_worker_give_set(struct cw_worker *w, const struct cw_generation *g);
 
