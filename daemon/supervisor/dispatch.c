@@ -19,7 +19,6 @@
 
 #define BATCH_BYTES	(64u << 20)	/* of images in one batch; one alone may
 					   be larger */
-#define TRIAL_MS	600000		/* encoding the prompts of a new set */
 #define KEEP_BYTES	(4u << 20)
 #define NAMES_BYTES	(1u << 20)	/* room beside a job's pictures */
 #define MEAN_WEIGHT	0.1		/* of the newest batch in job_us */
@@ -153,6 +152,7 @@ send_batch(struct cw_worker *w, size_t most)
 		return;
 	w->narts = 0;
 	w->sent_us = cw_now_us();
+	w->used = true;
 	cw_worker_set_state(w, CW_W_BUSY, "");
 	cw_timer_set(w->timer, d->cfg->workers.deadline_ms);
 	for (uint32_t i = 0; i < w->nsent; i++)
@@ -165,18 +165,6 @@ send_batch(struct cw_worker *w, size_t most)
 	w->batches++;
 	d->stats.batches++;
 	d->stats.batch_jobs += w->nsent;
-}
-
-static void
-begin_trial(struct cw_worker *w, struct cw_generation *g)
-{
-	w->trial = cw_generation_ref(g);
-	cw_reload_on_trial(w->d);
-	cw_worker_set_state(w, CW_W_BUSY, "trial of a policy set");
-	cw_timer_set(w->timer, TRIAL_MS);
-	w->awaits_policy = true;
-	/* When it can't be sent the worker is retired, which ends the trial. */
-	(void)cw_worker_give_set(w, g);
 }
 
 /* Bring an idle worker up to the current set; false when it failed. */
@@ -201,17 +189,13 @@ cw_pool_dispatch(struct cw_daemon *d)
 	CW_CHECK_OBJ(p, POOL_MAGIC);
 	if (!p->ready || (d->stopping && !d->draining))
 		return;
+	cw_trial_place(d);
 	for (uint32_t i = 0; i < p->n; i++) {
 		struct cw_worker *w = &p->workers[i];
-		struct cw_generation *trial = cw_reload_wants_trial(d);
 		size_t n;
 
 		if (w->state != CW_W_IDLE)
 			continue;
-		if (trial != NULL) {
-			begin_trial(w, trial);
-			continue;
-		}
 		/* What can't be stored need not be scored. */
 		if (cw_spool_sick(d->spool) || (n = batch_due(d)) == 0)
 			return;

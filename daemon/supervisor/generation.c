@@ -207,12 +207,35 @@ store_one(struct cw_generation *g, size_t bank, const char *templates,
 	    g->vecs + bank * g->embed, g->embed, err);
 }
 
+/*
+ * They are kept for good: none that a worker makes up, and none for a prompt
+ * that nobody asked about.  fresh[] of each is set.
+ */
+static enum cw_status
+check_rows(const struct cw_generation *g, const struct cw_policy_done *done,
+    bool *fresh, struct cw_err *err)
+{
+	for (uint32_t i = 0; i < done->nrows; i++) {
+		const uint32_t b = done->rows[i].bank;
+
+		if (g->have[b] || fresh[b])
+			return cw_err_set(err, CW_E_FORMAT, "POLICY_DONE: "
+			    "prompt %u has its vector", b);
+		if (!is_unit(done->rows[i].vec, g->embed))
+			return cw_err_set(err, CW_E_FORMAT, "POLICY_DONE: "
+			    "the vector of prompt %u is not of length 1", b);
+		fresh[b] = true;
+	}
+	return CW_OK;
+}
+
 enum cw_status
 cw_generation_learn(struct cw_generation *g,
     const struct cw_policy_done *done, const char *model_key,
     struct cw_spool *sp, struct cw_err *err)
 {
 	struct store s = { sp, model_key, NULL };
+	enum cw_status st;
 	bool *fresh;
 
 	CW_CHECK_OBJ(g, GENERATION_MAGIC);
@@ -222,18 +245,13 @@ cw_generation_learn(struct cw_generation *g,
 	if (done->nrows > 0 && done->embed != g->embed)
 		return cw_err_set(err, CW_E_FORMAT, "POLICY_DONE: vectors of "
 		    "%u numbers; want %u", done->embed, g->embed);
-	/* They are kept for good: not from a worker that makes them up. */
-	for (uint32_t i = 0; i < done->nrows; i++)
-		if (!is_unit(done->rows[i].vec, g->embed))
-			return cw_err_set(err, CW_E_FORMAT, "POLICY_DONE: "
-			    "the vector of prompt %u is not of length 1",
-			    done->rows[i].bank);
+	if ((st = check_rows(g, done, fresh, err)) != CW_OK)
+		return st;
 	for (uint32_t i = 0; i < done->nrows; i++) {
 		const size_t b = done->rows[i].bank;
 
-		if (!g->have[b])
-			g->missing--;
-		g->have[b] = fresh[b] = true;
+		g->missing--;
+		g->have[b] = true;
 		memcpy(g->vecs + b * g->embed, done->rows[i].vec,
 		    g->embed * sizeof(float));
 	}
@@ -251,6 +269,15 @@ cw_generation_has_policy(const struct cw_generation *g, const char *id)
 {
 	for (size_t i = 0; i < g->set.npolicies; i++)
 		if (strcmp(g->set.policies[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+bool
+cw_generation_has_tests(const struct cw_generation *g)
+{
+	for (size_t i = 0; i < g->set.npolicies; i++)
+		if (g->set.policies[i].ntests > 0)
 			return true;
 	return false;
 }

@@ -54,14 +54,16 @@ CW_MUST_USE enum cw_status cw_generation_recall(struct cw_generation *g,
 CW_MUST_USE enum cw_status cw_generation_pack(const struct cw_generation *g,
     struct cw_arena *a, struct cw_bytes *out, struct cw_err *err);
 /*
- * Take the vectors a worker made and store them.  CW_E_FORMAT when one is of
- * the wrong length or some prompt still has none; the spool's failure is not
- * ours (they are made again).
+ * Take the vectors a worker made and store them.  CW_E_FORMAT, and nothing is
+ * taken, when one is of the wrong length or of a prompt that has its vector;
+ * CW_E_FORMAT also when some prompt still has none.  The spool's failure is
+ * not ours (they are made again).
  */
 CW_MUST_USE enum cw_status cw_generation_learn(struct cw_generation *g,
     const struct cw_policy_done *done, const char *model_key,
     struct cw_spool *sp, struct cw_err *err);
 
 bool cw_generation_has_policy(const struct cw_generation *g, const char *id);
+bool cw_generation_has_tests(const struct cw_generation *g);
 
 #endif /* CW_GENERATION_H */

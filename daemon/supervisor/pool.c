@@ -62,8 +62,8 @@ cw_worker_set_state(struct cw_worker *w, enum cw_worker_state to,
 	    w->state == CW_W_BUSY);
 
 	CW_CHECK_OBJ(w, WORKER_MAGIC);
-	cw_log(to == CW_W_DYING ? CW_LOG_WARNING : work ? CW_LOG_DEBUG :
-	    CW_LOG_NOTICE, "worker=%u state=%s was=%s pid=%d%s%s%s",
+	cw_log(to == CW_W_DYING && !w->makes_room ? CW_LOG_WARNING :
+	    work ? CW_LOG_DEBUG : CW_LOG_NOTICE, "worker=%u state=%s was=%s pid=%d%s%s%s",
 	    w->number, cw_worker_state_name(to),
 	    cw_worker_state_name(w->state), (int)w->pid,
 	    why[0] != '\0' ? " reason=\"" : "", why,
@@ -202,6 +202,7 @@ spawn(struct cw_worker *w)
 		return;
 	}
 	w->blamed = w->innocent = w->hung = w->awaits_policy = false;
+	w->used = w->makes_room = false;
 	w->canary_ticket = w->canary_ms = 0;
 	w->started_ms = cw_now_ms();
 	w->log_rate = (struct cw_log_rate){ 0 };
@@ -237,6 +238,15 @@ cw_worker_retire(struct cw_worker *w, bool innocent, const char *why)
 	w->blamed = true;
 	w->innocent = innocent;
 	die(w, why);
+}
+
+void
+cw_worker_make_room(struct cw_worker *w)
+{
+	CW_CHECK(w->state == CW_W_IDLE);
+	w->makes_room = true;
+	w->d->pool->successor = w;
+	cw_worker_retire(w, true, "another is to try a policy set");
 }
 
 static void
@@ -278,6 +288,25 @@ count_start_failure(struct cw_worker *w, const char *how)
 	    "clipward-worker: ended while starting (%s)", how);
 }
 
+/* The set that it tried, or was to try, is refused. */
+static void
+end_its_trial(struct cw_worker *w)
+{
+	struct cw_pool *p = w->d->pool;
+
+	if (w->trial != NULL) {
+		cw_generation_unref(&w->trial);
+		w->tests_left = 0;
+		cw_reload_tried(w->d, CW_TRIAL_DIED,
+		    "the worker on trial died");
+	} else if (p->successor == w && !w->makes_room) {
+		/* Else one worker after the other would make room for none. */
+		p->successor = NULL;
+		cw_reload_tried(w->d, CW_TRIAL_DIED,
+		    "a new worker can't start");
+	}
+}
+
 /* Both its channel and its process are gone. */
 static void
 ended(struct cw_worker *w)
@@ -289,18 +318,13 @@ ended(struct cw_worker *w)
 	snprintf(how, sizeof(how), "%s %d", signaled ? "signal" : "exit",
 	    signaled ? WTERMSIG(w->status) : WEXITSTATUS(w->status));
 	cw_worker_lost_jobs(w, blame_of(w));
-	if (w->trial != NULL) {
-		cw_generation_unref(&w->trial);
-		w->tests_left = 0;
-		cw_reload_tried(w->d, CW_TRIAL_DIED,
-		    "the worker on trial died");
-	}
+	end_its_trial(w);
 	cw_generation_unref(&w->gen);
 	count_start_failure(w, how);
-	w->d->stats.worker_deaths++;
+	w->d->stats.worker_deaths += !w->makes_room;
 	w->restarts++;
 	w->narts = 0;
-	if (w->failures++ > 0)
+	if (!w->makes_room && w->failures++ > 0)
 		wait_ms = (uint64_t)BACKOFF_FIRST_MS <<
 		    (w->failures > 8 ? 8 : w->failures - 1);
 	cw_worker_set_state(w, CW_W_DEAD, how);

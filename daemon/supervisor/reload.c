@@ -147,16 +147,6 @@ finish(struct cw_daemon *d, bool ok, const char *why)
 
 /* ---- its beginning ---- */
 
-/* Tests are not part of the hash, but whoever adds one wants it tried. */
-static bool
-has_tests(const struct cw_generation *g)
-{
-	for (size_t i = 0; i < g->set.npolicies; i++)
-		if (g->set.policies[i].ntests > 0)
-			return true;
-	return false;
-}
-
 static void
 begin(struct cw_daemon *d)
 {
@@ -172,7 +162,8 @@ begin(struct cw_daemon *d)
 		return;
 	}
 	st = cw_generation_read(d->cfg, r->number + 1, &g, &err);
-	if (st == CW_OK && !has_tests(g) &&
+	/* Tests are not part of the hash, but who adds one wants it tried. */
+	if (st == CW_OK && !cw_generation_has_tests(g) &&
 	    strcmp(g->set.hash, r->current->set.hash) == 0) {
 		/* No policy has changed. */
 		cw_generation_unref(&g);

@@ -11,8 +11,56 @@
 #include "conf/config.h"
 #include "format/verdict.h"
 #include "supervisor/reload.h"
+#include "supervisor/timer.h"
 
 #define PICTURES_BYTES	(256u << 20)	/* of all tests together */
+#define TRIAL_MS	600000		/* encoding the prompts of a new set */
+
+/* ---- who tries it ---- */
+
+static void
+begin_trial(struct cw_worker *w, struct cw_generation *g)
+{
+	w->trial = cw_generation_ref(g);
+	cw_reload_on_trial(w->d);
+	cw_worker_set_state(w, CW_W_BUSY, "trial of a policy set");
+	cw_timer_set(w->timer, TRIAL_MS);
+	w->awaits_policy = true;
+	/* When it can't be sent the worker is retired, which ends the trial. */
+	(void)cw_worker_give_set(w, g);
+}
+
+void
+cw_trial_place(struct cw_daemon *d)
+{
+	struct cw_generation *g = cw_reload_wants_trial(d);
+	struct cw_worker *used = NULL;
+	bool any, comes = false;
+
+	if (g == NULL)
+		return;
+	/* Then there is nothing to learn from it but that it takes the set. */
+	any = g->missing == 0 && !cw_generation_has_tests(g);
+	for (uint32_t i = 0; i < d->pool->n; i++) {
+		struct cw_worker *w = &d->pool->workers[i];
+		const bool idle = w->state == CW_W_IDLE;
+
+		if (idle && (!w->used || any)) {
+			d->pool->successor = NULL;
+			begin_trial(w, g);
+			return;
+		}
+		if (idle)
+			used = w;
+		else if (w->makes_room || w->state == CW_W_STARTING ||
+		    (w->state == CW_W_BUSY && !w->used))
+			comes = true;
+	}
+	if (used != NULL && !comes)
+		cw_worker_make_room(used);
+}
+
+/* ---- the pictures ---- */
 
 /* Test number i over all policies of the set. */
 static const struct cw_policy_test *

@@ -6,12 +6,22 @@
  * A policy's `tests` name pictures beside its file and the decision each
  * must get.  On a reload the worker on trial scores them under the new set
  * before it comes into force; one wrong decision refuses it.
+ *
+ * The worker on trial makes the text vectors that all others score with from
+ * then on: where there are any to make, or tests, it is one that has had no
+ * stranger's bytes.
  */
 #ifndef CW_TRIAL_H
 #define CW_TRIAL_H
 
 #include "base/status.h"
 #include "supervisor/worker.h"
+
+/*
+ * Give the set that waits for a trial to an idle worker; when it must be one
+ * that has had no job, and none such is there or starting, one makes room.
+ */
+void cw_trial_place(struct cw_daemon *d);
 
 /*
  * POLICY_DONE for w->trial: takes the vectors, then begins with the tests,

@@ -41,6 +41,8 @@ struct cw_worker {
 	bool			 blamed;	/* we ended it, for its doing */
 	bool			 innocent;	/* its jobs have no part in it */
 	bool			 hung;		/* no answer in time */
+	bool			 used;		/* has had a job since its spawn */
+	bool			 makes_room;	/* goes for a successor on trial */
 	struct cw_link		 link;
 	struct cw_log_rate	 log_rate;
 	struct event		*timer;		/* meaning depends on state */
@@ -83,6 +85,7 @@ struct cw_pool {
 	struct event		*sweep;		/* deadlines of waiting jobs */
 	double			 job_us;	/* moving mean, per worker */
 	uint64_t		 scored_ms;	/* when anything last was */
+	struct cw_worker	*successor;	/* made for a trial, not ready yet */
 };
 
 /* worker_init.c: INIT as the configuration wants it, in the arena. */
@@ -94,6 +97,8 @@ void cw_worker_set_state(struct cw_worker *w, enum cw_worker_state to,
     const char *why);
 /* Kill it for what it did; innocent: its jobs are not to blame. */
 void cw_worker_retire(struct cw_worker *w, bool innocent, const char *why);
+/* It has done nothing wrong; its successor is to try a policy set. */
+void cw_worker_make_room(struct cw_worker *w);
 
 /* ready.c */
 /* Send it a set; false: the worker is being retired. */

@@ -104,13 +104,16 @@ ln -s "$CW_BUILD/plugins" "$TMP_DIR/bin/plugins"
 printf '#!/bin/sh\nexec "%s" "%s"\n' "$PYTHON" "$here/liar.py" \
     >"$TMP_DIR/bin/clipward-worker"
 chmod +x "$TMP_DIR/bin/clipward-worker"
-config 'workers: {count: 2, batch: 4, deadline: 5s}'
+mkdir "$TMP_DIR/policies"
+cp "$root/policies/hate.yaml" "$TMP_DIR/policies"
+config "policies: $TMP_DIR/policies/
+workers: {count: 1, batch: 4, deadline: 5s}"
 "$TMP_DIR/bin/clipwardd" -d -f "$TMP_DIR/config.yaml" >>"$TMP_DIR/log" 2>&1 &
 DAEMON=$!
 until_true 30 ready_or_gone
 ends
 "$PYTHON" - <<'EOT' || FAILED=1
-import os, subprocess, sys
+import os, re, sqlite3, subprocess, sys, time
 sys.path.insert(0, os.environ["ROOT"] + "/tests/e2e")
 from client import *
 check = Checks()
@@ -154,6 +157,52 @@ bad = validate(c.verdicts.values())
 check("none of it is in a verdict", not bad, bad[:3])
 figure("%d ways to lie in a result: each worker killed, %d jobs of others "
        "answered by it" % (len(lies), others))
+
+# One that is taken over does not make the vectors that others score with.
+TMP = os.environ["TMP_DIR"]
+
+
+def vectors():
+    db = sqlite3.connect(TMP + "/spool/spool.db")
+    rows = db.execute("SELECT prompt, vector FROM text_vectors").fetchall()
+    db.close()
+    return dict(rows)
+
+
+def reload(pattern, by):
+    with open(TMP + "/policies/hate.yaml") as f:
+        text = f.read()
+    with open(TMP + "/policies/hate.yaml", "w") as f:
+        f.write(re.sub(pattern, by, text))
+    return subprocess.run([os.environ["CW_BUILD"] + "/clipward", "--socket",
+                           TMP + "/control.sock", "reload"],
+                          capture_output=True, text=True)
+
+
+def take_over(n):
+    c.submit(picture(900 + n, form="JPEG") + b"LIE:poison;",
+             id="poison%d" % n, explain="never")
+    c.until(lambda: "poison%d" % n in c.verdicts, 20)
+
+
+before = vectors()
+take_over(0)
+out = reload(r"version: \d+", "version: 99")
+check("vectors that are known are no worker's to make",
+      out.returncode != 0 and vectors() == before, out)
+take_over(1)
+deaths = counters()["worker_deaths"]
+began = time.monotonic()
+out = reload(r"neutral:\n", "neutral:\n  - a paper boat\n")
+figure("a reload on a fresh worker: %.0f ms" %
+       ((time.monotonic() - began) * 1e3))
+after = vectors()
+made = after.pop("a paper boat", None)
+check("new ones are made by a worker that has read nothing",
+      out.returncode == 0 and made and made[4:] != bytes(len(made) - 4), out)
+check("and the others stay", after == before, len(after))
+check("whoever made room is no death", counters()["worker_deaths"] == deaths,
+      counters()["worker_deaths"])
 check.done()
 EOT
 finish

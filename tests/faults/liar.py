@@ -3,7 +3,8 @@
 
 Passes frames on between the supervisor (descriptor 3) and a real worker.  The
 result of a picture that ends in `LIE:WORD;` is changed on its way back; the
-layout is that of daemon/format/result.c for a result without maps.
+layout is that of daemon/format/result.c for a result without maps.  After
+`LIE:poison;` it is the text vectors that are made up, of every set to come.
 """
 import os
 import socket
@@ -12,12 +13,14 @@ import subprocess
 import threading
 
 HEADER = struct.Struct("<4sHHQI")
-JOB, RESULT = 3, 18
+JOB, POLICY_DONE, RESULT = 3, 17, 18
+EMBED = 128             # floats of the starter model's vectors
 BAD = {"nan": float("nan"), "inf": float("inf"), "large": 1e30}
 
 above = socket.socket(fileno=3)
 ours, theirs = socket.socketpair()
 lies = {}               # ticket -> word
+poison = []             # not empty: text vectors, too
 
 
 def place():
@@ -50,7 +53,11 @@ def down():
         head, body = frame(above)
         at = body.rfind(b"LIE:")
         if head[1] == JOB and at != -1:
-            lies[head[3]] = body[at + 4:body.index(b";", at)].decode()
+            word = body[at + 4:body.index(b";", at)].decode()
+            if word == "poison":
+                poison.append(word)
+            else:
+                lies[head[3]] = word
         ours.sendall(HEADER.pack(*head) + body)
 
 
@@ -81,8 +88,16 @@ def told(head, body):
     return HEADER.pack(*head) + body
 
 
+def made_up(head, body):
+    """In the place of a POLICY_DONE: prompt 0 is as far off as can be."""
+    vector = struct.pack("<%df" % EMBED, 1, *[0] * (EMBED - 1))
+    body = struct.pack("<BIIIII", 1, 0, EMBED, 1, 0, EMBED) + vector + bytes(4)
+    return HEADER.pack(*head[:4], len(body)) + body
+
+
 threading.Thread(target=down, daemon=True).start()
 while True:
     h, b = frame(ours)
     above.sendall(told(h, b) if h[1] == RESULT and h[3] in lies else
+                  made_up(h, b) if h[1] == POLICY_DONE and poison else
                   HEADER.pack(*h) + b)
