@@ -181,8 +181,8 @@ static const struct cw_config_key keys[] = {
 	    "Verdicts older than this are deleted."),
 	KEY("spool.retain_bytes", BYTES, spool.retain_bytes, MB,
 	    1024 * GB, "10G",
-	    "The oldest verdicts are deleted when the database grows beyond "
-	    "this."),
+	    "Beyond this the oldest embeddings are deleted, then pictures, "
+	    "then verdicts; the quarantine has a quarter of it at most."),
 	KEY("spool.embeddings", BOOL, spool.embeddings, 0, 1, "true",
 	    "Keep the embedding of each image, so that `clipward policy "
 	    "rescore` needs no images."),

@@ -18,6 +18,7 @@
 #define SCRATCH_BYTES	(1u << 20)	/* a packed header, a job's embeddings */
 
 #define ROOM_BYTES	(4u << 20)	/* free, before a full disk is tried again */
+#define STEP_ROWS	50u		/* deleted between two looks at the size */
 
 static const char schema[] =
     "BEGIN IMMEDIATE;"
@@ -368,21 +369,38 @@ retain_by_age(struct cw_spool *sp, int64_t before_us, uint32_t most,
 	return st;
 }
 
+/* Of the quarantine, the oldest beyond a quarter of the bound. */
+static const char long_quarantine[] = "DELETE FROM quarantine WHERE rowid IN"
+    " (SELECT rowid FROM (SELECT rowid, sum(length(payload)) OVER"
+    " (ORDER BY rowid DESC) AS bytes FROM quarantine) WHERE bytes > ?1 / 4"
+    " ORDER BY rowid LIMIT ?2)";
+
 /*
- * Over the bound: first what can be made again, then pictures, verdicts last;
- * the next kind only when there is nothing left of the one before.
+ * Over the bound: first what can be made again, then pictures, verdicts last.
+ * Bit by bit, so that no more goes than must.
  */
 static enum cw_status
-retain_by_bytes(struct cw_spool *sp, uint32_t most, uint64_t *deleted,
-    struct cw_err *err)
+retain_by_bytes(struct cw_spool *sp, uint64_t bound, uint32_t most,
+    uint64_t *deleted, struct cw_err *err)
 {
 	const char *const sql[] = { old_embeddings, old_artifacts,
 		old_verdicts };
-	enum cw_status st = CW_OK;
+	uint64_t bytes = 0, before;
+	enum cw_status st;
+	size_t i = 0;
 
-	for (size_t i = 0; i < CW_COUNT(sql) && st == CW_OK && *deleted == 0;
-	    i++)
-		st = delete_old(sp, sql[i], INT64_MAX, most, deleted, err);
+	while ((st = bytes_used(sp, &bytes, err)) == CW_OK &&
+	    bytes > bound && i < CW_COUNT(sql) && *deleted < most) {
+		const uint64_t left = most - *deleted;
+
+		before = *deleted;
+		st = delete_old(sp, sql[i], INT64_MAX, left < STEP_ROWS ?
+		    (uint32_t)left : STEP_ROWS, deleted, err);
+		if (st != CW_OK)
+			return st;
+		if (*deleted == before)
+			i++;
+	}
 	return st;
 }
 
@@ -395,15 +413,19 @@ cw_spool_retain(struct cw_spool *sp, int64_t before_us, uint64_t max_bytes,
 	enum cw_status st;
 
 	*deleted = 0;
-	if ((st = bytes_used(sp, &bytes, err)) != CW_OK ||
+	st = retain_by_age(sp, before_us, most, deleted, err);
+	if (st != CW_OK || (st = bytes_used(sp, &bytes, err)) != CW_OK ||
 	    (st = cw_db_int(sp->db, "SELECT coalesce(sum(bytes), 0) FROM jobs",
 	    &waiting, err)) != CW_OK)
 		return st;
-	st = retain_by_age(sp, before_us, most, deleted, err);
 	/* Jobs that wait are bounded by themselves and go when scored. */
-	if (st == CW_OK && *deleted == 0 &&
-	    bytes > max_bytes + (uint64_t)waiting)
-		st = retain_by_bytes(sp, most, deleted, err);
+	if (bytes > max_bytes + (uint64_t)waiting) {
+		st = delete_old(sp, long_quarantine, max_bytes > INT64_MAX ?
+		    INT64_MAX : (int64_t)max_bytes, most, deleted, err);
+		if (st == CW_OK)
+			st = retain_by_bytes(sp, max_bytes +
+			    (uint64_t)waiting, most, deleted, err);
+	}
 	if (st == CW_OK && *deleted > 0)
 		st = SPOOL_RUN(sp, err, "PRAGMA incremental_vacuum(256)",
 		    { CW_BIND_END, 0, NULL, 0 });

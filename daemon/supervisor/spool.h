@@ -192,11 +192,11 @@ struct cw_spool_use {
 CW_MUST_USE enum cw_status cw_spool_use(struct cw_spool *sp,
     struct cw_spool_use *out, struct cw_err *err);
 /*
- * Delete, at most `most` rows of each, what is older than before_us; when
- * nothing is, and the spool without its waiting jobs is larger than max_bytes,
- * the oldest embeddings, then artifacts, then verdicts.  *deleted counts rows:
- * call again in a later turn while it is not 0.  Nothing accepted or
- * undelivered goes, and quarantine only by age.
+ * Delete, at most `most` rows of each, what is older than before_us; then,
+ * while the spool without its waiting jobs is larger than max_bytes, what the
+ * quarantine has beyond a quarter of that, the oldest embeddings, artifacts,
+ * verdicts.  *deleted counts rows: call again in the next turn if it reaches
+ * `most`.  Nothing accepted or undelivered goes.
  */
 CW_MUST_USE enum cw_status cw_spool_retain(struct cw_spool *sp,
     int64_t before_us, uint64_t max_bytes, uint32_t most, uint64_t *deleted,

@@ -39,10 +39,9 @@ enum phase { STARTING, SERVING, STOPPING, LEAVING, GONE };
 static struct {
 	struct cw_daemon	 d;
 	enum phase		 phase;
-	struct event		*signals[4], *tick, *watchdog, *stop;
+	struct event		*signals[4], *tick, *watchdog, *stop, *retain;
 	uint64_t		 stop_by_ms;	/* the phase ends then */
 	uint32_t		 ticks;
-	bool			 retaining;	/* more may be too old */
 	int			 exit_code;
 	cw_serving_fn		*serving;
 	void			*payload;
@@ -53,6 +52,7 @@ static void on_signal(evutil_socket_t sig, short what, void *arg);
 static void on_tick(evutil_socket_t fd, short what, void *arg);
 static void on_watchdog(evutil_socket_t fd, short what, void *arg);
 static void on_stop(evutil_socket_t fd, short what, void *arg);
+static void on_retain(evutil_socket_t fd, short what, void *arg);
 
 /* ---- start ---- */
 
@@ -82,7 +82,9 @@ open_events(struct cw_daemon *d, struct cw_err *err)
 	sup.tick = event_new(d->base, -1, EV_PERSIST, on_tick, d);
 	sup.watchdog = event_new(d->base, -1, EV_PERSIST, on_watchdog, d);
 	sup.stop = event_new(d->base, -1, EV_PERSIST, on_stop, d);
-	if (sup.tick == NULL || sup.watchdog == NULL || sup.stop == NULL)
+	sup.retain = evtimer_new(d->base, on_retain, d);
+	if (sup.tick == NULL || sup.watchdog == NULL || sup.stop == NULL ||
+	    sup.retain == NULL)
 		return cw_err_set(err, CW_E_SYSTEM, "libevent: no memory");
 	cw_timer_set(sup.tick, TICK_MS);
 	if (alive_ms > 0)
@@ -299,6 +301,8 @@ close_parts(struct cw_daemon *d)
 		event_free(sup.watchdog);
 	if (sup.stop != NULL)
 		event_free(sup.stop);
+	if (sup.retain != NULL)
+		event_free(sup.retain);
 	if (d->base != NULL)
 		event_base_free(d->base);
 }
@@ -353,14 +357,16 @@ retain(struct cw_daemon *d)
 	uint64_t deleted = 0;
 	struct cw_err err;
 
-	if (cw_spool_sick(d->spool))
+	if (sup.phase != SERVING || cw_spool_sick(d->spool))
 		return;
 	if (cw_spool_retain(d->spool, keep_us > (uint64_t)now_us ? 0 :
 	    now_us - (int64_t)keep_us, d->cfg->spool.retain_bytes,
 	    RETAIN_ROWS, &deleted, &err) != CW_OK)
 		deleted = 0;
 	d->stats.deleted += deleted;
-	sup.retaining = deleted > 0;
+	/* There may be more: in the next turn, with what else that has to do. */
+	if (deleted >= RETAIN_ROWS)
+		cw_timer_set(sup.retain, 0);
 }
 
 static void
@@ -371,8 +377,7 @@ tick(struct cw_daemon *d)
 	cw_http_tick(d);
 	if (sup.phase == SERVING)
 		cw_canary_tick(d);
-	if (sup.phase == SERVING && (sup.ticks++ % RETAIN_TICKS == 0 ||
-	    sup.retaining))
+	if (sup.phase == SERVING && sup.ticks++ % RETAIN_TICKS == 0)
 		retain(d);
 	cw_log_flush();
 }
@@ -404,6 +409,17 @@ on_stop(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
+}
+
+static void
+on_retain(evutil_socket_t fd, short what, void *arg)
+{
+	struct cw_daemon *d = arg;
+
+	(void)fd;
+	(void)what;
+	CW_CHECK_OBJ(d, CW_DAEMON_MAGIC);
+	retain(d);
 }
 
 /* ---- the loop ---- */

@@ -570,7 +570,8 @@ test_text_vectors_are_exact_and_of_one_length(void **state)
 }
 
 static void
-store_verdict(struct fixture *f, const char *id, int64_t scored_us)
+store_verdict_of(struct fixture *f, const char *id, int64_t scored_us,
+    int64_t seq)
 {
 	const struct cw_stored v = {
 		.id = id, .decision = "allow", .policy = "none",
@@ -578,7 +579,13 @@ store_verdict(struct fixture *f, const char *id, int64_t scored_us)
 		.policies_hash = "", .cache_key = "", .owner = "",
 	};
 
-	must(f, cw_spool_put_verdict(f->sp, &v, 0, &f->err));
+	must(f, cw_spool_put_verdict(f->sp, &v, seq, &f->err));
+}
+
+static void
+store_verdict(struct fixture *f, const char *id, int64_t scored_us)
+{
+	store_verdict_of(f, id, scored_us, 0);
 }
 
 static void
@@ -661,6 +668,108 @@ test_retention_spares_what_a_sink_has_not_confirmed(void **state)
 	must(f, cw_spool_get_verdict(f->sp, "new", f->a, &v, &f->err));
 }
 
+/* The verdicts that are left, of ids v0 to v(n - 1). */
+static unsigned
+verdicts_left(struct fixture *f, unsigned n)
+{
+	unsigned left = 0;
+	char id[24];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(id, sizeof(id), "v%u", i);
+		left += cw_spool_has_verdict(f->sp, id, &f->err) == CW_OK;
+	}
+	return left;
+}
+
+static void
+store_verdicts(struct fixture *f, unsigned n)
+{
+	char id[24];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(id, sizeof(id), "v%u", i);
+		store_verdict(f, id, 10 + (int64_t)i);
+	}
+	must(f, cw_spool_commit(f->sp, &f->err));
+}
+
+static void
+put_embedding(struct fixture *f, const char *sha256)
+{
+	float vec[2] = { 1, 0 };
+	struct cw_view view = { .w = 1, .h = 1 };
+	const struct cw_result res = { .format = "png", .views = &view,
+		.nviews = 1, .embed = 2, .embeds = vec };
+
+	must(f, cw_spool_put_embeds(f->sp, sha256, "model", &res, 5,
+	    &f->err));
+	must(f, cw_spool_commit(f->sp, &f->err));
+}
+
+/* While jobs come there is always an embedding to delete, too. */
+static void
+test_the_bound_is_reached_while_other_things_are_deleted(void **state)
+{
+	struct fixture *f = *state;
+	struct cw_spool_use use, after;
+	uint64_t deleted, bound;
+	unsigned left;
+
+	store_verdicts(f, 1000);
+	must(f, cw_spool_use(f->sp, &use, &f->err));
+	bound = use.bytes * 9 / 10;
+	put_embedding(f, "sha");
+	/* v0 is too old, besides. */
+	must(f, cw_spool_retain(f->sp, 11, bound, 500, &deleted, &f->err));
+	must(f, cw_spool_commit(f->sp, &f->err));
+	must(f, cw_spool_use(f->sp, &after, &f->err));
+	left = verdicts_left(f, 1000);
+	if (after.bytes > bound || deleted != 1001 - left || left < 500)
+		fail_msg("%ju bytes, want %ju; %ju deleted, %u left",
+		    (uintmax_t)after.bytes, (uintmax_t)bound,
+		    (uintmax_t)deleted, left);
+}
+
+static void
+test_what_one_turn_can_not_delete_is_said(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t deleted;
+
+	store_verdicts(f, 10);
+	put_embedding(f, "sha");
+	must(f, cw_spool_retain(f->sp, 0, 1, 5, &deleted, &f->err));
+	assert_int_equal(deleted, 5);
+	assert_int_equal(verdicts_left(f, 10), 6);
+}
+
+static void
+test_the_quarantine_does_not_push_verdicts_out(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t bound = 1u << 20;
+	struct cw_spool_use use;
+	uint64_t deleted;
+	int64_t seq;
+	char id[24];
+
+	for (unsigned i = 0; i < 6; i++) {
+		snprintf(id, sizeof(id), "q%u", i);
+		must(f, put(f, id, 200u << 10, &seq));
+		must(f, cw_spool_quarantine(f->sp, seq, "worker_died", 10,
+		    &f->err));
+		store_verdict_of(f, id, 10, seq);
+	}
+	store_verdicts(f, 10);
+	must(f, cw_spool_retain(f->sp, 0, bound, 500, &deleted, &f->err));
+	must(f, cw_spool_commit(f->sp, &f->err));
+	must(f, cw_spool_use(f->sp, &use, &f->err));
+	assert_int_equal(use.quarantined, 1);
+	assert_int_equal(verdicts_left(f, 10), 10);
+	assert_true(use.bytes <= bound);
+}
+
 static void
 test_over_its_bound_a_spool_gives_up_verdicts_last(void **state)
 {
@@ -681,7 +790,7 @@ test_over_its_bound_a_spool_gives_up_verdicts_last(void **state)
 	must(f, cw_spool_put_embeds(f->sp, "sha", "model", &res, 5, &f->err));
 	must(f, cw_spool_commit(f->sp, &f->err));
 
-	must(f, cw_spool_retain(f->sp, 0, 1, 100, &deleted, &f->err));
+	must(f, cw_spool_retain(f->sp, 0, 1, 1, &deleted, &f->err));
 	must(f, cw_spool_commit(f->sp, &f->err));
 	assert_int_equal(cw_spool_get_embeds(f->sp, "sha", "model", f->a, &e,
 	    &f->err), CW_E_NOT_FOUND);
@@ -689,14 +798,14 @@ test_over_its_bound_a_spool_gives_up_verdicts_last(void **state)
 	    &f->err));
 	assert_int_equal(n, 1);
 
-	must(f, cw_spool_retain(f->sp, 0, 1, 100, &deleted, &f->err));
+	must(f, cw_spool_retain(f->sp, 0, 1, 1, &deleted, &f->err));
 	must(f, cw_spool_commit(f->sp, &f->err));
 	must(f, cw_spool_get_artifacts(f->sp, "one", f->a, parts, 2, &n,
 	    &f->err));
 	assert_int_equal(n, 0);
 	must(f, cw_spool_get_verdict(f->sp, "one", f->a, &v, &f->err));
 
-	must(f, cw_spool_retain(f->sp, 0, 1, 100, &deleted, &f->err));
+	must(f, cw_spool_retain(f->sp, 0, 1, 1, &deleted, &f->err));
 	must(f, cw_spool_commit(f->sp, &f->err));
 	assert_int_equal(cw_spool_get_verdict(f->sp, "one", f->a, &v,
 	    &f->err), CW_E_NOT_FOUND);
@@ -727,6 +836,10 @@ main(void)
 		SPOOL_TEST(test_text_vectors_are_exact_and_of_one_length),
 		SPOOL_TEST(test_retention_spares_what_a_sink_has_not_confirmed),
 		SPOOL_TEST(test_over_its_bound_a_spool_gives_up_verdicts_last),
+		SPOOL_TEST(
+		    test_the_bound_is_reached_while_other_things_are_deleted),
+		SPOOL_TEST(test_what_one_turn_can_not_delete_is_said),
+		SPOOL_TEST(test_the_quarantine_does_not_push_verdicts_out),
 	};
 
 	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
