@@ -182,7 +182,6 @@ cw_local_settings(struct cw_cli *cli, struct cw_local *l)
 	l->arena = cli->arena;
 	l->init = (struct cw_init){
 		.model_dir = cfg->model.path,
-		.model_sha256 = "",
 		.cache_dir = cache_directory(cli, cfg),
 		.precision = (enum cw_precision)cfg->model.precision,
 		.kernel = cfg->model.kernel,

@@ -26,7 +26,7 @@
 #define CW_FRAME_MAGIC	0x31465743u	/* "CWF1" */
 #define CW_FRAME_HEADER	20u		/* bytes */
 #define CW_FRAME_MAX	(512u << 20)	/* bytes of any body */
-#define CW_FRAME_VERSION 4u		/* bump with any change of a body */
+#define CW_FRAME_VERSION 5u		/* bump with any change of a body */
 
 /* Bump CW_FRAME_VERSION with every change here or in a body's layout. */
 enum cw_frame_type {

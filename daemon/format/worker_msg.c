@@ -35,7 +35,6 @@ cw_init_pack(const struct cw_init *m, struct cw_pack *w)
 {
 	cw_put_u32(w, CW_FRAME_VERSION);
 	cw_put_str(w, m->model_dir);
-	cw_put_str(w, m->model_sha256);
 	cw_put_str(w, m->cache_dir);
 	cw_put_u32(w, m->precision);
 	cw_put_str(w, m->kernel);
@@ -70,7 +69,6 @@ cw_init_unpack(struct cw_unpack *r, struct cw_arena *a, struct cw_init *out,
 		    "%u; this program speaks %u: it is of another build",
 		    version, CW_FRAME_VERSION);
 	m.model_dir = cw_get_str(r, PATH_BYTES, a);
-	m.model_sha256 = cw_get_str(r, CW_SHA256_HEX - 1, a);
 	m.cache_dir = cw_get_str(r, PATH_BYTES, a);
 	m.precision = cw_get_below(r, CW_PRECISIONS);
 	m.kernel = cw_get_str(r, WORD_BYTES, a);

@@ -43,7 +43,6 @@ struct cw_limits {
 
 struct cw_init {
 	const char	*model_dir;	/* opened before the sandbox */
-	const char	*model_sha256;	/* "" : hash the weights yourself */
 	const char	*cache_dir;	/* for prepared weights; "" : none */
 	enum cw_precision precision;
 	const char	*kernel;	/* "" : the best this CPU has */

@@ -38,8 +38,7 @@ tower_info(const struct cw_encoder_config *c, int tokens)
 }
 
 static void
-fill_info(struct cw_model *m, const char *dir, const char *sha256,
-    const char *cache_dir)
+fill_info(struct cw_model *m, const char *dir, const char *cache_dir)
 {
 	const struct cw_model_config *c = &m->config;
 	struct cw_model_info *i = &m->info;
@@ -63,11 +62,8 @@ fill_info(struct cw_model *m, const char *dir, const char *sha256,
 			i->parameters += m->files.tensors[k].count;
 	for (size_t k = 0; k < m->files.nfiles; k++)
 		i->weight_bytes += m->files.files[k].n;
-	if (sha256 != NULL && cw_sha256_valid(sha256))
-		memcpy(i->sha256, sha256, CW_SHA256_HEX);
-	else
-		cw_stamp_sha256(m->files.files, m->files.ids, m->files.nfiles,
-		    cache_dir, cw_wall_us() * 1000, i->sha256);
+	cw_stamp_sha256(m->files.files, m->files.ids, m->files.nfiles,
+	    cache_dir, cw_wall_us() * 1000, i->sha256);
 }
 
 static enum cw_status
@@ -145,7 +141,7 @@ cw_model_open(const char *dir, const struct cw_model_opts *opts,
 	st = load_parts(m, dirfd, dir, boot, err);
 	cw_close(&dirfd);
 	if (st == CW_OK) {
-		fill_info(m, dir, opts->sha256, cache);
+		fill_info(m, dir, cache);
 		st = cw_prepare(&m->weights, m->config.kind, kernel,
 		    opts->shallow_int8 ? 0 : CW_DEEP, m->info.sha256, cache,
 		    boot, &m->prepared, err);

@@ -51,7 +51,6 @@ struct cw_model_info {
 };
 
 struct cw_model_opts {
-	const char	*sha256;	/* of the weights if known, else "" */
 	const char	*cache_dir;	/* prepared weights; "" : none */
 	bool		 int8;
 	const char	*kernel;	/* "" : best; else forced, CW_E_CONFIG if

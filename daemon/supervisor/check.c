@@ -60,7 +60,7 @@ try_model(const struct cw_config *cfg, int fd, struct cw_arena *a,
 	struct cw_pack w;
 	enum cw_status st;
 
-	cw_worker_init(cfg, "", a, &init);
+	cw_worker_init(cfg, a, &init);
 	cw_pack_init(&w, a, 4096);
 	cw_init_pack(&init, &w);
 	CW_CHECK(cw_pack_ok(&w));

@@ -176,8 +176,7 @@ send_init(struct cw_worker *w, struct cw_err *err)
 	struct cw_init m;
 
 	cw_arena_reset(p->scratch, 1u << 20);
-	cw_worker_init(w->d->cfg, p->ready ? p->facts.sha256 : "",
-	    p->scratch, &m);
+	cw_worker_init(w->d->cfg, p->scratch, &m);
 	cw_pack_init(&pk, p->scratch, 4096);
 	cw_init_pack(&m, &pk);
 	CW_CHECK(cw_pack_ok(&pk));

@@ -54,6 +54,26 @@ learn_model(struct cw_daemon *d, const struct cw_model_facts *f,
 	    p->text_key, d->spool, err);
 }
 
+/*
+ * A later worker has read the files again, which somebody may have changed:
+ * its scores would not be those that the model's name and hash promise.
+ */
+static enum cw_status
+same_model(struct cw_pool *p, const struct cw_model_facts *f,
+    struct cw_err *err)
+{
+	const bool same = f->embed == p->facts.embed &&
+	    strcmp(f->sha256, p->facts.sha256) == 0;
+
+	if (!same && !p->changed)
+		cw_log(CW_LOG_ERR, "model state=changed name=%s "
+		    "sha256=%.12s was=%.12s", f->name, f->sha256,
+		    p->facts.sha256);
+	p->changed = !same;
+	return same ? CW_OK : cw_err_set(err, CW_E_MODEL, "the model has "
+	    "changed since the daemon started; restart the daemon");
+}
+
 enum cw_status
 cw_worker_is_ready(struct cw_worker *w, struct cw_unpack *r,
     struct cw_err *err)
@@ -71,13 +91,9 @@ cw_worker_is_ready(struct cw_worker *w, struct cw_unpack *r,
 	if (f.embed == 0 || f.embed > CW_EMBED_MAX ||
 	    !cw_sha256_valid(f.sha256))
 		return cw_err_set(err, CW_E_FORMAT, "READY: bad facts");
-	if (!p->ready) {
-		if ((st = learn_model(w->d, &f, err)) != CW_OK)
-			return st;
-	} else if (f.embed != p->facts.embed ||
-	    strcmp(f.sha256, p->facts.sha256) != 0)
-		return cw_err_set(err, CW_E_MODEL, "the model has changed "
-		    "since the daemon started; restart the daemon");
+	st = p->ready ? same_model(p, &f, err) : learn_model(w->d, &f, err);
+	if (st != CW_OK)
+		return st;
 	if (g->missing > 0)
 		w->trial = cw_generation_ref(g);
 	else

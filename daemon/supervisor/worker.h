@@ -73,6 +73,7 @@ struct cw_pool {
 	struct cw_worker	*workers;	/* [n] */
 	uint32_t		 n;
 	bool			 ready;		/* facts are known */
+	bool			 changed;	/* the newest worker's are others */
 	struct cw_arena		*facts_arena;
 	struct cw_model_facts	 facts;
 	const char		*model_key, *text_key;
@@ -89,8 +90,8 @@ struct cw_pool {
 };
 
 /* worker_init.c: INIT as the configuration wants it, in the arena. */
-void cw_worker_init(const struct cw_config *cfg, const char *model_sha256,
-    struct cw_arena *a, struct cw_init *out);
+void cw_worker_init(const struct cw_config *cfg, struct cw_arena *a,
+    struct cw_init *out);
 
 /* pool.c */
 void cw_worker_set_state(struct cw_worker *w, enum cw_worker_state to,

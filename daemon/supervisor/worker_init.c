@@ -23,15 +23,14 @@ extras_ms(uint64_t deadline_ms)
 }
 
 void
-cw_worker_init(const struct cw_config *cfg, const char *model_sha256,
-    struct cw_arena *a, struct cw_init *out)
+cw_worker_init(const struct cw_config *cfg, struct cw_arena *a,
+    struct cw_init *out)
 {
 	const char **plugins = cw_arena_zalloc(a, CW_PLUGINS_MAX,
 	    sizeof(*plugins));
 
 	*out = (struct cw_init){
 		.model_dir = cfg->model.path,
-		.model_sha256 = model_sha256,
 		.cache_dir = cfg->model.cache,
 		.precision = (enum cw_precision)cfg->model.precision,
 		.kernel = cfg->model.kernel,

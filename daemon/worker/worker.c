@@ -71,7 +71,6 @@ cw_worker_open(struct cw_worker *w, struct cw_err *err)
 {
 	const struct cw_init *init = &w->init;
 	const struct cw_model_opts opts = {
-		.sha256 = init->model_sha256,
 		.cache_dir = init->cache_dir,
 		.int8 = init->precision == CW_PREC_INT8,
 		.kernel = init->kernel,

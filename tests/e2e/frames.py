@@ -5,7 +5,7 @@ down a second time on purpose: a change there that is not meant shows here.
 """
 import struct
 
-VERSION = 4
+VERSION = 5
 HEADER = struct.Struct("<4sHHQI")
 LOG, FATAL = 32, 33
 GATE_INIT, GATE_READY, GATE_REQUEST, GATE_REPLY = 48, 49, 50, 51

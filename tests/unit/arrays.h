@@ -39,8 +39,8 @@ struct bench {
 	const struct cw_model_info *i;
 };
 
-static const struct cw_model_opts plain_opts = { .sha256 = "",
-    .cache_dir = "", .kernel = "", .batch = 8 };
+static const struct cw_model_opts plain_opts = { .cache_dir = "",
+    .kernel = "", .batch = 8 };
 
 /* Fails the test with the library's own words. */
 static inline void

@@ -390,7 +390,7 @@ static void
 int8_agrees_on(struct bench *b, const char *kernel, double most)
 {
 	const struct cw_model_opts opts = { .int8 = true, .shallow_int8 = true,
-		.sha256 = "", .cache_dir = "", .kernel = kernel, .batch = 8 };
+		.cache_dir = "", .kernel = kernel, .batch = 8 };
 	const size_t P = (size_t)b->i->image.tokens - 1;
 	const size_t E = (size_t)b->i->E;
 	struct cw_err err = { "" };

@@ -167,7 +167,7 @@ static void
 test_a_worker_is_told_all_it_needs(void **state)
 {
 	const char *plugins[] = { "/p/png.so", "/p/gif.so" };
-	const struct cw_init m = { .model_dir = "/m", .model_sha256 = "",
+	const struct cw_init m = { .model_dir = "/m",
 		.cache_dir = "/c", .precision = CW_PREC_INT8, .kernel = "avx2",
 		.batch = 8, .threads = 1, .views = CW_VIEWS_WHOLE,
 		.explain_layers = 3, .exact_decode = true, .sandbox = true,

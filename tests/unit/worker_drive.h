@@ -51,7 +51,7 @@ drive_init(struct cw_arena *a, const char *model)
 {
 	static const char *plugins[2];
 	struct cw_init init = {
-		.model_dir = model, .model_sha256 = "", .cache_dir = "",
+		.model_dir = model, .cache_dir = "",
 		.kernel = "", .batch = 4, .threads = 1, .exact_decode = true,
 		.sandbox = true,
 		.limits = { 32u << 20, 192u << 20, 100u << 20, 500, 8,
