@@ -101,6 +101,7 @@ cw_model_facts_pack(const struct cw_model_facts *m, struct cw_pack *w)
 {
 	cw_put_str(w, m->name);
 	cw_put_str(w, m->sha256);
+	cw_put_str(w, m->config_sha256);
 	cw_put_str(w, m->tower);
 	cw_put_u32(w, m->image_size);
 	cw_put_u32(w, m->patch);
@@ -131,6 +132,7 @@ cw_model_facts_unpack(struct cw_unpack *r, struct cw_arena *a,
 
 	m.name = cw_get_str(r, WORD_BYTES, a);
 	m.sha256 = cw_get_str(r, CW_SHA256_HEX - 1, a);
+	m.config_sha256 = cw_get_str(r, CW_SHA256_HEX - 1, a);
 	m.tower = cw_get_str(r, WORD_BYTES, a);
 	m.image_size = cw_get_u32(r);
 	m.patch = cw_get_u32(r);
@@ -152,7 +154,7 @@ cw_model_facts_unpack(struct cw_unpack *r, struct cw_arena *a,
 	m.plugins = cw_get_str(r, PATH_BYTES, a);
 	m.start_ms = cw_get_u32(r);
 	if (!isfinite(m.logit_scale) || m.logit_scale <= 0 ||
-	    !cw_sha256_valid(m.sha256))
+	    !cw_sha256_valid(m.sha256) || !cw_sha256_valid(m.config_sha256))
 		r->bad = true;
 	*out = m;
 	return ended(r, "READY", err);

@@ -64,6 +64,7 @@ struct cw_init {
 struct cw_model_facts {
 	const char	*name;		/* "starter", or the directory's name */
 	const char	*sha256;	/* of the weights file(s) */
+	const char	*config_sha256;	/* of what stands beside them */
 	const char	*tower;		/* "vit" or "resnet" */
 	uint32_t	 image_size, patch, width, layers, heads, embed;
 	uint32_t	 text_width, text_layers, text_heads, context, vocab;

@@ -16,6 +16,7 @@
 /* Address space for names, tables and files; touched only where used. */
 #define TABLES_BYTES	((size_t)512 << 20)
 #define BOOT_BYTES	((size_t)512 << 20)
+#define BESIDE_MAX	((size_t)32 << 20)	/* a file beside the weights */
 
 /* "models/starter/" -> "starter"; "." -> the name it has in its parent */
 static void
@@ -64,6 +65,32 @@ fill_info(struct cw_model *m, const char *dir, const char *cache_dir)
 		i->weight_bytes += m->files.files[k].n;
 	cw_stamp_sha256(m->files.files, m->files.ids, m->files.nfiles,
 	    cache_dir, cw_wall_us() * 1000, i->sha256);
+}
+
+/* What, beside the weights, an embedding depends on. */
+static void
+hash_beside(int dirfd, struct cw_arena *boot, char hex[CW_SHA256_HEX])
+{
+	static const char *const names[] = { "config.json",
+		"open_clip_config.json", "preprocessor_config.json",
+		"tokenizer.json", "vocab.json", "merges.txt",
+		"tokenizer_config.json" };
+	struct cw_bytes parts[2 * CW_COUNT(names)];
+
+	for (size_t i = 0; i < CW_COUNT(names); i++) {
+		struct cw_bytes *part = &parts[2 * i];
+		char *bytes = "";
+		struct cw_err err;
+
+		/* One that isn't there is a name without bytes. */
+		part[0] = (struct cw_bytes){ names[i], strlen(names[i]) + 1 };
+		part[1].n = 0;
+		if (cw_read_file(dirfd, names[i], BESIDE_MAX, boot, &bytes,
+		    &part[1].n, &err) != CW_OK)
+			part[1].n = 0;
+		part[1].p = bytes;
+	}
+	cw_sha256(parts, CW_COUNT(parts), hex);
 }
 
 static enum cw_status
@@ -139,6 +166,8 @@ cw_model_open(const char *dir, const struct cw_model_opts *opts,
 	m->tables = tables;
 	m->kernel = kernel;
 	st = load_parts(m, dirfd, dir, boot, err);
+	if (st == CW_OK)
+		hash_beside(dirfd, boot, m->info.config_sha256);
 	cw_close(&dirfd);
 	if (st == CW_OK) {
 		fill_info(m, dir, cache);

@@ -38,7 +38,8 @@ struct cw_pixel_rule {
 
 struct cw_model_info {
 	char			 name[64];
-	char			 sha256[CW_SHA256_HEX];
+	char			 sha256[CW_SHA256_HEX];	/* of the weights */
+	char			 config_sha256[CW_SHA256_HEX];	/* of the files beside */
 	enum cw_tower_kind	 kind;
 	int			 S, P, G, E;	/* P 0 for a ResNet */
 	struct cw_tower_info	 image, text;

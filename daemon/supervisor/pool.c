@@ -444,6 +444,12 @@ cw_pool_text_key(const struct cw_daemon *d)
 }
 
 const char *
+cw_pool_verdict_key(const struct cw_daemon *d)
+{
+	return d->pool->verdict_key;
+}
+
+const char *
 cw_pool_failed(const struct cw_daemon *d, int *exit_code)
 {
 	if (d->pool == NULL || d->pool->failed.text[0] == '\0')

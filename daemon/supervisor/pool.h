@@ -40,12 +40,14 @@ CW_MUST_USE enum cw_status cw_pool_open(struct cw_daemon *d,
     struct cw_err *err);
 void cw_pool_close(struct cw_daemon *d);	/* kills what is left */
 
-/* Has any worker been ready?  Only then the next two say anything. */
+/* Has any worker been ready?  Only then facts and keys say anything. */
 bool cw_pool_ready(const struct cw_daemon *d);
 const struct cw_model_facts *cw_pool_facts(const struct cw_daemon *d);
-/* Names what an image's embedding depends on, and what a text vector does. */
+/* What, of model and settings, an image's embedding depends on; what a text
+ * vector does; what a verdict does, besides its policies and options. */
 const char *cw_pool_model_key(const struct cw_daemon *d);
 const char *cw_pool_text_key(const struct cw_daemon *d);
+const char *cw_pool_verdict_key(const struct cw_daemon *d);
 /* The first worker could not start: why, or NULL. */
 const char *cw_pool_failed(const struct cw_daemon *d, int *exit_code);
 

@@ -39,10 +39,13 @@ learn_model(struct cw_daemon *d, const struct cw_model_facts *f,
 	struct cw_arena *a = p->facts_arena;
 
 	p->facts = *f;
-	p->model_key = cw_arena_printf(a, "%s/%s/%s/%s", f->sha256,
-	    f->precision, cw_views_name((enum cw_views)d->cfg->views),
-	    CW_VERSION);
-	p->text_key = cw_arena_printf(a, "%s/%s", f->sha256, f->precision);
+	p->text_key = cw_arena_printf(a, "%s/%.32s/%s", f->sha256,
+	    f->config_sha256, f->precision);
+	p->model_key = cw_arena_printf(a, "%s/%s/%s/%ju/%s", p->text_key,
+	    CW_VERSION, cw_views_name((enum cw_views)d->cfg->views),
+	    (uintmax_t)d->cfg->limits.frames, f->plugins);
+	p->verdict_key = cw_arena_printf(a, "%s/%ju", p->model_key,
+	    (uintmax_t)d->cfg->explain.layers);
 	CW_CHECK(!cw_arena_overflowed(a));
 	p->ready = true;
 	p->scored_ms = cw_now_ms();
@@ -63,12 +66,14 @@ same_model(struct cw_pool *p, const struct cw_model_facts *f,
     struct cw_err *err)
 {
 	const bool same = f->embed == p->facts.embed &&
-	    strcmp(f->sha256, p->facts.sha256) == 0;
+	    strcmp(f->sha256, p->facts.sha256) == 0 &&
+	    strcmp(f->config_sha256, p->facts.config_sha256) == 0;
 
 	if (!same && !p->changed)
 		cw_log(CW_LOG_ERR, "model state=changed name=%s "
-		    "sha256=%.12s was=%.12s", f->name, f->sha256,
-		    p->facts.sha256);
+		    "sha256=%.12s was=%.12s config=%.12s config_was=%.12s",
+		    f->name, f->sha256, p->facts.sha256, f->config_sha256,
+		    p->facts.config_sha256);
 	p->changed = !same;
 	return same ? CW_OK : cw_err_set(err, CW_E_MODEL, "the model has "
 	    "changed since the daemon started; restart the daemon");

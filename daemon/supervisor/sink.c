@@ -50,7 +50,7 @@ verdict_key(const struct cw_daemon *d, const char *options_key,
 {
 	const struct cw_bytes parts[] = {
 		text(options_key), text(policies_hash),
-		text(cw_pool_model_key(d)), text(CW_VERSION),
+		text(cw_pool_verdict_key(d)),
 	};
 
 	key[0] = '\0';

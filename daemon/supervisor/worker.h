@@ -76,7 +76,7 @@ struct cw_pool {
 	bool			 changed;	/* the newest worker's are others */
 	struct cw_arena		*facts_arena;
 	struct cw_model_facts	 facts;
-	const char		*model_key, *text_key;
+	const char		*model_key, *text_key, *verdict_key;
 	uint32_t		 start_failures;	/* before any was ready */
 	int			 exit_code;
 	struct cw_err		 failed;

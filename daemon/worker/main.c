@@ -100,6 +100,7 @@ send_ready(struct cw_worker *w, const char *sandbox, uint64_t started_ms,
 	const struct cw_model_facts facts = {
 		.name = i->name,
 		.sha256 = i->sha256,
+		.config_sha256 = i->config_sha256,
 		.tower = i->kind == CW_TOWER_VIT ? "vit" : "resnet",
 		.image_size = (uint32_t)i->S,
 		.patch = (uint32_t)i->P,

@@ -69,10 +69,17 @@ def weights():
     return bytes(b)
 
 
+def colours():
+    config = json.load(open(MODEL + "preprocessor_config.json"))
+    config["image_mean"] = [0.1, 0.9, 0.1]
+    return json.dumps(config).encode()
+
+
 wait(lambda: len(workers()) == 2)
 want = cosines()
 kept = {}
-for name, change in (("model.safetensors", weights),):
+for name, change in (("model.safetensors", weights),
+                     ("preprocessor_config.json", colours)):
     kept[name] = open(MODEL + name, "rb").read()
     put(name, change())
     said = log().count("model state=changed")

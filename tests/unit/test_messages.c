@@ -195,7 +195,7 @@ test_a_worker_says_what_it_loaded(void **state)
 	static const char hash[] = "00112233445566778899aabbccddeeff"
 	    "00112233445566778899aabbccddeeff";
 	const struct cw_model_facts m = { .name = "starter", .sha256 = hash,
-		.tower = "vit", .image_size = 32, .patch = 8, .width = 64,
+		.config_sha256 = hash, .tower = "vit", .image_size = 32, .patch = 8, .width = 64,
 		.layers = 2, .heads = 4, .embed = 16, .text_width = 32,
 		.text_layers = 1, .text_heads = 2, .context = 77,
 		.vocab = 1000, .logit_scale = 100, .parameters = 1ull << 40,
