@@ -186,11 +186,16 @@ begin(struct cw_daemon *d)
 	r->candidate = g;
 }
 
-static void
+/* false: no room for one more who waits. */
+static bool
 remember(struct askers *to, struct cw_asker who)
 {
-	if ((who.route != 0 || who.control != 0) && to->n < CW_ASKERS_MAX)
-		to->a[to->n++] = who;
+	if (who.route == 0 && who.control == 0)
+		return true;
+	if (to->n == CW_ASKERS_MAX)
+		return false;
+	to->a[to->n++] = who;
+	return true;
 }
 
 void
@@ -201,10 +206,13 @@ cw_reload_start(struct cw_daemon *d, struct cw_asker asker)
 	if (r->candidate != NULL) {
 		/* The files may have changed since they were read. */
 		r->again = true;
-		remember(&r->later, asker);
+		if (!remember(&r->later, asker))
+			answer(d, &asker, false, "too many reloads wait; one "
+			    "begins after this");
 		return;
 	}
-	remember(&r->now, asker);
+	CW_CHECK(r->now.n == 0);
+	(void)remember(&r->now, asker);
 	begin(d);
 }
 

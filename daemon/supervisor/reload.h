@@ -27,7 +27,7 @@ struct cw_asker {
 	uint64_t	 route;		/* of a client, or 0 */
 	uint64_t	 control;	/* control.h: a connection's number, or 0 */
 };
-#define CW_ASKERS_MAX	16u
+#define CW_ASKERS_MAX	16u		/* one more is told so at once */
 
 CW_MUST_USE enum cw_status cw_reload_open(struct cw_daemon *d,
     struct cw_err *err);		/* reads the first set */

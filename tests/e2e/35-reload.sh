@@ -101,4 +101,39 @@ else
 fi
 same "the set before it stays" "$fourth" "$(status policies.hash)"
 check "the daemon goes on" is_ready
+
+# Nobody waits for ever, however many ask while a reload is under way.
+sed 's/version: 1/version: 3/' "$TMP_DIR/good" >"$TMP_DIR/policies/extra.yaml"
+worker=$(child worker)
+kill -STOP "$worker"
+"$PYTHON" - "$SOCKET" "$worker" <<'EOT' >"$TMP_DIR/answers"
+import collections, json, os, signal, socket, sys
+peers = []
+for i in range(40):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(10)
+    s.connect(sys.argv[1])
+    s.sendall(b'{"cmd":"reload"}\n')
+    peers.append(s)
+    # an answer to another's question: the reload before it has been read
+    t = socket.socket(socket.AF_UNIX)
+    t.connect(sys.argv[1])
+    t.sendall(b'{"cmd":"get","id":"x"}\n')
+    t.recv(100)
+    t.close()
+os.kill(int(sys.argv[2]), signal.SIGCONT)
+said = collections.Counter()
+for s in peers:
+    try:
+        a = json.loads(s.makefile().readline())
+        said["ok" if a["ok"] else a["error"][:21]] += 1
+        s.sendall(b'{"cmd":"reload"}\n')
+        said["again"] += json.loads(s.makefile().readline())["ok"]
+    except OSError as e:
+        said[str(e)] += 1
+print(*("%s: %d" % i for i in sorted(said.items())), sep=", ")
+EOT
+same "of 40 who ask 17 wait, 23 are told that they can't, all may ask again" \
+    "again: 40, ok: 17, too many reloads wait: 23" "$(cat "$TMP_DIR/answers")"
+check "the daemon still goes on" is_ready
 finish
