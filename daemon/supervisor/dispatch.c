@@ -253,7 +253,7 @@ restore_views(struct cw_worker *w, const struct cw_slot *s,
 
 /* A flag wants its map, and the map wants the picture: once more. */
 static bool
-wants_image_after_all(const struct cw_generation *g,
+wants_image_after_all(const struct cw_slot *s, const struct cw_generation *g,
     const struct cw_result *res)
 {
 	if (res->failed)
@@ -264,7 +264,8 @@ wants_image_after_all(const struct cw_generation *g,
 
 		cw_policy_set_category(&g->set, i, &p, &c);
 		if (res->cats[i].source != CW_FROM_NONE &&
-		    p->explain_when != CW_WHEN_NEVER &&
+		    (s->explain_set ? s->explain : p->explain_when) !=
+		    CW_WHEN_NEVER && p->explain_top > 0 &&
 		    cw_thresholds_decide(&c->thresholds,
 		    res->cats[i].score) != CW_ALLOW)
 			return true;
@@ -290,7 +291,7 @@ take_result(struct cw_worker *w, uint64_t ticket, struct cw_unpack *r,
 	if (st != CW_OK)
 		return st;
 	s = sent->slot;
-	if (s->from_embeds && (wants_image_after_all(w->gen, &res) ||
+	if (s->from_embeds && (wants_image_after_all(s, w->gen, &res) ||
 	    restore_views(w, s, &res, err) != CW_OK)) {
 		s->from_embeds = false;
 		s->no_embeds = true;

@@ -115,6 +115,8 @@ cw_fetch_job(struct cw_daemon *d, const struct cw_generation *g,
 		return false;
 	}
 	strncpy(s->surface, j.surface, sizeof(s->surface) - 1);
+	s->explain = j.explain;
+	s->explain_set = j.explain_set;
 	use_embeds(d, g, s, &j);
 	cw_pack_init(&w, a, j.nimage + j.nembeds * sizeof(float) + 32768);
 	cw_job_pack(&j, &w);

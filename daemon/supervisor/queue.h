@@ -61,7 +61,9 @@ struct cw_slot {
 	bool		 from_embeds;	/* ... and is being, this time */
 	char		 sha256[CW_SHA256_HEX];
 	char		 cache_key[CW_SHA256_HEX];
-	char		 surface[257];	/* known once it was sent */
+	char		 surface[257];	/* these three: known once it was sent */
+	enum cw_when	 explain;
+	bool		 explain_set;	/* else the policy's own */
 	uint64_t	 routes[CW_ROUTES_MAX];
 	uint32_t	 nroutes;
 	char		 owner[41];	/* CURVE key that submitted it, or "" */
