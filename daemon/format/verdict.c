@@ -363,7 +363,7 @@ put_timing(struct cw_pack *w, const struct cw_verdict_facts *f,
     const struct cw_timing *t)
 {
 	begin(w, "timing_ms", '{');
-	put_ms(w, "queue", f->queue_us);
+	put_ms(w, "queue", (int64_t)f->queue_us);
 	put_ms(w, "decode", t->decode);
 	put_ms(w, "preprocess", t->preprocess);
 	put_ms(w, "encode", t->encode);

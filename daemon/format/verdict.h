@@ -28,7 +28,7 @@ struct cw_verdict_facts {
 	const char	*model_name, *model_sha256;
 	uint32_t	 attempt;	/* 1 is the first */
 	bool		 cached;	/* scored from a stored embedding or verdict */
-	uint32_t	 queue_us;	/* waiting, before a worker had it */
+	uint64_t	 queue_us;	/* waiting, before a worker had it */
 	const char	*surface;	/* "" or the job's context */
 	const uint32_t	*evidence;	/* [nevidence] enum cw_artifact of each */
 	uint32_t	 nevidence;	/* picture that goes with the verdict */

@@ -613,6 +613,23 @@ verdict_line(const struct cw_policy_set *set, const struct cw_result *res,
 	return cw_verdict_json(&f, set, res, arena, n);
 }
 
+/* Of microseconds 32 bits hold 72 minutes. */
+static void
+test_a_job_may_wait_for_hours(void **state)
+{
+	struct cw_policy_set *set = sample_set();
+	const struct cw_verdict_facts f = { .id = "j-1", .sha256 = "",
+		.model_name = "starter", .model_sha256 = set->hash,
+		.attempt = 1, .surface = "", .queue_us = 7200000001 };
+	const char *line;
+	size_t n;
+
+	(void)state;
+	line = cw_verdict_json(&f, set, sample_result(set), arena, &n);
+	assert_non_null(line);
+	assert_non_null(strstr(line, "\"queue\":7200000.001,"));
+}
+
 static void
 test_a_verdict_is_whole_or_none_when_memory_ends(void **state)
 {
@@ -975,6 +992,7 @@ main(void)
 		T(test_no_damaged_result_passes_for_a_longer_or_shorter_one),
 		T(test_a_forged_result_is_refused),
 		T(test_the_harshest_category_decides_and_shadow_never),
+		T(test_a_job_may_wait_for_hours),
 		T(test_a_verdict_is_whole_or_none_when_memory_ends),
 		T(test_a_verdict_names_what_the_set_names),
 		T(test_a_verdict_names_the_view_of_every_cosine),
