@@ -38,6 +38,7 @@ struct cw_daemon {
 	struct cw_stats		 stats;
 	uint64_t		 started_ms;	/* monotonic */
 	int64_t			 started_us;	/* wall clock */
+	bool			 serving;	/* has been ready */
 	bool			 stopping;	/* takes no jobs any more */
 	bool			 draining;	/* ... but works its queue off */
 };

@@ -111,6 +111,14 @@ answer(struct cw_daemon *d, const struct cw_asker *who, bool ok,
 		    NULL, 0);
 }
 
+/* Does the service manager wait for it?  Before READY=1 and after STOPPING=1
+ * a reload is no news: it would be told that we serve. */
+static bool
+is_news(const struct cw_daemon *d)
+{
+	return d->serving && (!d->stopping || d->draining);
+}
+
 static void begin(struct cw_daemon *d);
 
 static void
@@ -140,7 +148,7 @@ finish(struct cw_daemon *d, bool ok, const char *why)
 		r->now = r->later;
 		r->later.n = 0;
 		begin(d);
-	} else
+	} else if (is_news(d))
 		cw_notify_ready(ok ? "serving" : "serving the policies from "
 		    "before a failed reload");
 }
@@ -156,7 +164,8 @@ begin(struct cw_daemon *d)
 	struct cw_err err;
 
 	r->started_ms = cw_now_ms();
-	cw_notify_reloading();
+	if (is_news(d))
+		cw_notify_reloading();
 	if (!cw_pool_ready(d) || r->current->missing > 0) {
 		finish(d, false, "the first policies are not in force yet");
 		return;

@@ -220,6 +220,7 @@ go_on_starting(struct cw_daemon *d)
 	if (!cw_gates_ready(d))
 		return;
 	sup.phase = SERVING;
+	d->serving = true;
 	cw_log(CW_LOG_NOTICE, "ready version=%s workers=%u policies=%zu "
 	    "ms=%ju", CW_VERSION, cw_pool_size(d),
 	    cw_reload_current(d)->set.npolicies,
