@@ -13,13 +13,14 @@
 
 struct cw_rows {
 	sqlite3_stmt	*stmt;
-	sqlite3		*sq;
+	struct cw_db	*db;
 	int		 rc;	/* of the last step */
 	bool		 running;
 };
 
 struct cw_db {
 	uint32_t	 magic;
+	const char	*path;	/* for messages */
 	sqlite3		*sq;
 	struct {
 		const char	*sql;	/* a literal: compared by address */
@@ -28,14 +29,12 @@ struct cw_db {
 	size_t		 nkept;
 };
 
+/* Also of a file that is no database, or is damaged: a disk's doing. */
 static enum cw_status
-db_err(sqlite3 *sq, int rc, struct cw_err *err)
+db_err(const struct cw_db *db, int rc, struct cw_err *err)
 {
-	const int code = rc & 0xff;
-
-	return cw_err_set(err, code == SQLITE_NOTADB ||
-	    code == SQLITE_CORRUPT ? CW_E_FORMAT : CW_E_SYSTEM,
-	    "spool: %s (%d)", sqlite3_errmsg(sq), rc);
+	return cw_err_set(err, CW_E_SYSTEM, "%s: %s (%d)", db->path,
+	    sqlite3_errmsg(db->sq), rc);
 }
 
 enum cw_status
@@ -49,6 +48,7 @@ cw_db_open(const char *path, struct cw_arena *a, struct cw_db **out,
 	if (db == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "%s: no room", path);
 	db->magic = DB_MAGIC;
+	db->path = path;
 	rc = sqlite3_open_v2(path, &db->sq, SQLITE_OPEN_READWRITE |
 	    SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc != SQLITE_OK) {
@@ -99,7 +99,7 @@ cw_db_exec(struct cw_db *db, const char *sql, struct cw_err *err)
 
 	CW_CHECK_OBJ(db, DB_MAGIC);
 	rc = sqlite3_exec(db->sq, sql, NULL, NULL, NULL);
-	return rc == SQLITE_OK ? CW_OK : db_err(db->sq, rc, err);
+	return rc == SQLITE_OK ? CW_OK : db_err(db, rc, err);
 }
 
 /* The kept statement of that literal, prepared on its first use. */
@@ -121,8 +121,8 @@ find_statement(struct cw_db *db, const char *sql, struct cw_rows **out,
 	rc = sqlite3_prepare_v3(db->sq, sql, -1, SQLITE_PREPARE_PERSISTENT,
 	    &r->stmt, NULL);
 	if (rc != SQLITE_OK)
-		return db_err(db->sq, rc, err);
-	r->sq = db->sq;
+		return db_err(db, rc, err);
+	r->db = db;
 	db->kept[db->nkept++].sql = sql;
 	*out = r;
 	return CW_OK;
@@ -160,7 +160,7 @@ cw_db_query(struct cw_db *db, const char *sql, const struct cw_bind *values,
 		int rc = bind_one(r->stmt, i + 1, &values[i]);
 
 		if (rc != SQLITE_OK)
-			return db_err(db->sq, rc, err);
+			return db_err(db, rc, err);
 	}
 	r->running = true;
 	r->rc = SQLITE_ROW;
@@ -185,7 +185,7 @@ cw_rows_end(struct cw_rows **rp, struct cw_err *err)
 
 	CW_CHECK(r->running);
 	if (r->rc != SQLITE_ROW && r->rc != SQLITE_DONE)
-		st = db_err(r->sq, r->rc, err);
+		st = db_err(r->db, r->rc, err);
 	sqlite3_reset(r->stmt);
 	sqlite3_clear_bindings(r->stmt);
 	r->running = false;

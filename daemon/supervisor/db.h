@@ -36,7 +36,7 @@ struct cw_bind {
 /*
  * Open or create a database in WAL mode, synchronous=FULL: a commit that
  * returned is on the disk.  owned: cw_db_close it; the struct lives in the
- * arena.  CW_E_SYSTEM, CW_E_FORMAT (not a database).
+ * arena.  CW_E_SYSTEM, with the path.
  */
 CW_MUST_USE enum cw_status cw_db_open(const char *path, struct cw_arena *a,
     struct cw_db **out, struct cw_err *err);

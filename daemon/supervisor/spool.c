@@ -172,7 +172,7 @@ cw_spool_open(const char *path, struct cw_arena *a, struct cw_spool **out,
 	    (st = cw_db_open(file, a, &sp->db, err)) != CW_OK ||
 	    (st = check_schema(sp->db, path, err)) != CW_OK) {
 		cw_spool_close(&sp);
-		return st == CW_E_FORMAT ? CW_E_CONFIG : st;
+		return st;
 	}
 	*out = sp;
 	return CW_OK;

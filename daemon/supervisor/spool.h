@@ -43,7 +43,7 @@ struct cw_spool;			/* opaque */
  * Open PATH (made when absent), lock it, make or check the tables.  The
  * struct lives in the arena; cw_spool_close ends the rest.
  * CW_E_BUSY: another daemon holds it.  CW_E_CONFIG: written by another
- * version, or no spool.  CW_E_SYSTEM.
+ * version, or another program's database.  CW_E_SYSTEM, also when it is none.
  */
 CW_MUST_USE enum cw_status cw_spool_open(const char *path, struct cw_arena *a,
     struct cw_spool **out, struct cw_err *err);

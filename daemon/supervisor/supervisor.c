@@ -190,7 +190,7 @@ exit_code_of(enum cw_status st)
 	case CW_E_FORMAT:
 		return CW_EXIT_CONFIG;
 	default:
-		return EXIT_IOERR;
+		return EXIT_IOERR;	/* another daemon may have it: try again */
 	}
 }
 

@@ -49,9 +49,33 @@ sed "s#control: .*#control: {socket: $TMP_DIR/other.sock}#" \
     "$TMP_DIR/config.yaml" >"$TMP_DIR/second.yaml"
 timeout 20 "$CW_BUILD/clipwardd" -d -f "$TMP_DIR/second.yaml" \
     >"$TMP_DIR/second.log" 2>&1
-code=$?
-same "a second daemon on the spool refuses" 74 $code
+same "a second daemon on the spool: exit 74" 74 $?
+check "it names the first" grep -q "another daemon, process $DAEMON" "$TMP_DIR/second.log"
+sed "s#spool: .*#spool: {path: $TMP_DIR/other}#" \
+    "$TMP_DIR/config.yaml" >"$TMP_DIR/second.yaml"
+timeout 20 "$CW_BUILD/clipwardd" -d -f "$TMP_DIR/second.yaml" \
+    >"$TMP_DIR/second.log" 2>&1
+same "one on the control socket: exit 74" 74 $?
 check "and the first one goes on" is_ready
+
+# refuses WHAT CODE PATTERN - a daemon on the spool in $TMP_DIR/third
+refuses() {
+	sed "s#control: .*#control: {socket: $TMP_DIR/other.sock}#
+		s#spool: .*#spool: {path: $TMP_DIR/third}#" \
+	    "$TMP_DIR/config.yaml" >"$TMP_DIR/second.yaml"
+	timeout 20 "$CW_BUILD/clipwardd" -d -f "$TMP_DIR/second.yaml" \
+	    >"$TMP_DIR/second.log" 2>&1
+	same "$1: exit $2" "$2" $?
+	check "$1: said so" grep -q "$3" "$TMP_DIR/second.log"
+}
+mkdir "$TMP_DIR/third"
+head -c 8192 /dev/zero | tr '\0' x >"$TMP_DIR/third/spool.db"
+refuses "a spool that is no database" 74 "third/spool.db: file is not a database"
+rm "$TMP_DIR/third/spool.db"
+"$PYTHON" -c 'import sqlite3, sys
+sqlite3.connect(sys.argv[1]).execute("CREATE TABLE other(x)")' \
+    "$TMP_DIR/third/spool.db"
+refuses "another program's database" 78 "third/spool.db: not a spool of clipward"
 
 # taken WHAT PATTERN QUEUE - one on its own spool finds an address taken
 taken() {

@@ -335,7 +335,8 @@ test_what_is_no_database_is_refused(void **state)
 		fputs("no database ", file);
 	fclose(file);
 	assert_int_equal(cw_spool_open(f->dir, f->a, &f->sp, &f->err),
-	    CW_E_CONFIG);
+	    CW_E_SYSTEM);
+	assert_non_null(strstr(f->err.text, path));
 }
 
 /* ---- power loss ---- */
