@@ -76,6 +76,24 @@ emit(enum cw_level level, const char *line)
 	    lg.program, cw_level_name(level), line);
 }
 
+struct cw_quoted
+cw_quote(const char *s)
+{
+	struct cw_quoted q;
+	size_t n = 0;
+
+	q.text[n++] = '"';
+	/* Room for two, the last quote and the NUL. */
+	for (; *s != '\0' && n + 4 <= sizeof(q.text); s++) {
+		if (*s == '"' || *s == '\\')
+			q.text[n++] = '\\';
+		q.text[n++] = *s;
+	}
+	q.text[n++] = '"';
+	q.text[n] = '\0';
+	return q;
+}
+
 void
 cw_log_flush(void)
 {

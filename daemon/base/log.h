@@ -19,6 +19,7 @@
 #include "base/status.h"
 
 #define CW_LOG_MAX	1024	/* bytes of a line, with the NUL */
+#define CW_QUOTED_MAX	640	/* ... of a value in quotes */
 
 enum cw_level {			/* the numbers are syslog's */
 	CW_LOG_ERR = 3,
@@ -38,6 +39,14 @@ void cw_log_open(const char *program, enum cw_log_to to, enum cw_level most);
 /* Send lines to fn instead; NULL ends that. */
 void cw_log_hook(cw_log_hook_fn *fn, void *payload);
 void cw_log(enum cw_level level, const char *fmt, ...) CW_PRINTF(2, 3);
+/*
+ * Text as the value of a key: in quotes, with " and \ behind a \, its end cut
+ * off if need be.  Valid for the call that it is an argument of.
+ */
+struct cw_quoted {
+	char	text[CW_QUOTED_MAX];
+};
+struct cw_quoted cw_quote(const char *s);
 /* Print a pending "... (N more)" line. */
 void cw_log_flush(void);
 

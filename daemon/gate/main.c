@@ -167,7 +167,7 @@ main(void)
 		fatal(st, &err);
 	st = cw_gate_run(gate, &why);
 	if (st != CW_E_CLOSED) {
-		cw_log(CW_LOG_ERR, "ends reason=\"%s\"", why.text);
+		cw_log(CW_LOG_ERR, "ends reason=%s", cw_quote(why.text).text);
 		if (cw_uplink_drain(&uplink, FAIL_MS, &err) != CW_OK)
 			fprintf(stderr, "clipward-gate: ends: %s; %s\n",
 			    why.text, err.text);

@@ -39,7 +39,7 @@ struct cw_pixel_rule {
 struct cw_model_info {
 	char			 name[64];
 	char			 sha256[CW_SHA256_HEX];	/* of the weights */
-	char			 config_sha256[CW_SHA256_HEX];	/* of the files beside */
+	char			 config_sha256[CW_SHA256_HEX];	/* beside them */
 	enum cw_tower_kind	 kind;
 	int			 S, P, G, E;	/* P 0 for a ResNet */
 	struct cw_tower_info	 image, text;

@@ -398,8 +398,8 @@ take_fatal(struct cw_worker *w, struct cw_unpack *r, struct cw_err *err)
 		p->exit_code = code > 0 && code < 128 ? (int)code : 1;
 		(void)cw_err_set(&p->failed, CW_E_MODEL, "%s", text);
 	} else
-		cw_log(CW_LOG_ERR, "worker=%u can't start error=\"%s\"",
-		    w->number, text);
+		cw_log(CW_LOG_ERR, "worker=%u can't start error=%s",
+		    w->number, cw_quote(text).text);
 	return CW_OK;
 }
 

@@ -71,8 +71,8 @@ unreadable(struct cw_daemon *d, struct cw_slot *s, const struct cw_err *why)
 	struct cw_err err;
 
 	if (s->unread == 0)
-		cw_log(CW_LOG_ERR, "spool job=%s can't be read error=\"%s\"",
-		    s->id, why->text);
+		cw_log(CW_LOG_ERR, "spool job=%s can't be read error=%s",
+		    s->id, cw_quote(why->text).text);
 	cw_timer_set(d->pool->wait, 1);
 	if (!cw_slot_unread(s, now))
 		return;

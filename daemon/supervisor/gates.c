@@ -193,8 +193,8 @@ retire(struct cw_daemon *d, const char *why)
 {
 	struct cw_gates *g = d->gates;
 
-	cw_log(CW_LOG_WARNING, "gate state=dying pid=%d reason=\"%s\"",
-	    (int)g->pid, why);
+	cw_log(CW_LOG_WARNING, "gate state=dying pid=%d reason=%s",
+	    (int)g->pid, cw_quote(why).text);
 	cw_link_close(&g->ch);
 	g->ready = false;
 	if (g->pid > 0)
@@ -263,7 +263,8 @@ timed(struct cw_daemon *d)
 		return;
 	}
 	if (start(d, &err) != CW_OK) {
-		cw_log(CW_LOG_ERR, "gate state=dead error=\"%s\"", err.text);
+		cw_log(CW_LOG_ERR, "gate state=dead error=%s",
+		    cw_quote(err.text).text);
 		if (g->pid == 0)
 			cw_timer_set(g->timer, 1000);
 	}
@@ -327,7 +328,8 @@ take_fatal(struct cw_gates *g, struct cw_unpack *r, struct cw_err *err)
 		return cw_err_set(err, CW_E_FORMAT, "FATAL: bad bytes");
 	g->exit_code = code > 0 && code < 128 ? (int)code : 1;
 	(void)cw_err_set(&g->fatal, CW_E_CONFIG, "%s", text);
-	cw_log(CW_LOG_ERR, "gate state=failed error=\"%s\"", g->fatal.text);
+	cw_log(CW_LOG_ERR, "gate state=failed error=%s",
+	    cw_quote(g->fatal.text).text);
 	return CW_OK;
 }
 

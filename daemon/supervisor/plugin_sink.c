@@ -209,7 +209,7 @@ cw_sinks_close(struct cw_daemon *d)
 	cw_sinks_confirm(d);
 	if (cw_spool_commit(d->spool, &err) != CW_OK)
 		cw_log(CW_LOG_WARNING, "sinks will get some verdicts again "
-		    "error=\"%s\"", err.text);
+		    "error=%s", cw_quote(err.text).text);
 	for (size_t i = 0; i < d->sinks->n; i++) {
 		d->sinks->s[i].p->head.close(d->sinks->s[i].self);
 		dlclose(d->sinks->s[i].so);

@@ -63,11 +63,12 @@ cw_worker_set_state(struct cw_worker *w, enum cw_worker_state to,
 
 	CW_CHECK_OBJ(w, WORKER_MAGIC);
 	cw_log(to == CW_W_DYING && !w->makes_room ? CW_LOG_WARNING :
-	    work ? CW_LOG_DEBUG : CW_LOG_NOTICE, "worker=%u state=%s was=%s pid=%d%s%s%s",
+	    work ? CW_LOG_DEBUG : CW_LOG_NOTICE,
+	    "worker=%u state=%s was=%s pid=%d%s%s",
 	    w->number, cw_worker_state_name(to),
 	    cw_worker_state_name(w->state), (int)w->pid,
-	    why[0] != '\0' ? " reason=\"" : "", why,
-	    why[0] != '\0' ? "\"" : "");
+	    why[0] != '\0' ? " reason=" : "",
+	    why[0] != '\0' ? cw_quote(why).text : "");
 	w->state = to;
 }
 

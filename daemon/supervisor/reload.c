@@ -135,11 +135,11 @@ finish(struct cw_daemon *d, bool ok, const char *why)
 		d->stats.reloads++;
 	else
 		d->stats.reload_failures++;
-	cw_log(ok ? CW_LOG_NOTICE : CW_LOG_ERR, "reload result=%s%s%s%s "
+	cw_log(ok ? CW_LOG_NOTICE : CW_LOG_ERR, "reload result=%s%s%s "
 	    "generation=%ju policies=%zu prompts=%zu hash=%.12s ms=%ju",
-	    ok ? "ok" : "refused", ok ? "" : " error=\"", ok ? "" : why,
-	    ok ? "" : "\"", (uintmax_t)g->set.generation, g->set.npolicies,
-	    g->set.nprompts, g->set.hash,
+	    ok ? "ok" : "refused", ok ? "" : " error=",
+	    ok ? "" : cw_quote(why).text, (uintmax_t)g->set.generation,
+	    g->set.npolicies, g->set.nprompts, g->set.hash,
 	    (uintmax_t)(cw_now_ms() - r->started_ms));
 	for (uint32_t i = 0; i < now.n; i++)
 		answer(d, &now.a[i], ok, why);

@@ -4,7 +4,7 @@
  * Runs in: supervisor.
  *
  * A new set is read, given to one worker (which encodes the prompts whose
- * vectors are not stored yet, see trial.h), and only when that worker has taken it does
+ * vectors are not stored yet, see trial.h), and only when that has taken it does
  * it become the current one.  Every other worker gets it before its next
  * batch; batches under way end under the set they began with.  Whatever goes
  * wrong leaves the current set as it is, and says why.

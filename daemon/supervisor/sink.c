@@ -267,7 +267,6 @@ cw_sink_cached(struct cw_daemon *d, const struct cw_job *job,
 		.id = v.id,
 		.json = v.json,
 		.policy = v.policy,
-		.category = "cached",
 		.count = &d->stats.cached,
 		.action = (enum cw_action)cw_action_parse(v.decision),
 	};

@@ -175,6 +175,20 @@ cw_turn_busy_json(const struct cw_daemon *d, const char *id)
 /* ---- acting ---- */
 
 static void
+log_verdict(const struct cw_told *v)
+{
+	if (v->category == NULL)
+		cw_log(CW_LOG_INFO, "verdict job=%s action=%s policy=%s "
+		    "cached=true ms=%.1f", v->id, cw_action_name(v->action),
+		    v->policy, (double)v->total_us / 1e3);
+	else
+		cw_log(CW_LOG_INFO, "verdict job=%s action=%s policy=%s "
+		    "category=%s score=%.3f ms=%.1f", v->id,
+		    cw_action_name(v->action), v->policy, v->category,
+		    (double)v->score, (double)v->total_us / 1e3);
+}
+
+static void
 tell(struct cw_daemon *d, const struct effect *e)
 {
 	const struct cw_told *v = e->told;
@@ -193,9 +207,7 @@ tell(struct cw_daemon *d, const struct effect *e)
 	if (v->count != NULL)
 		++*v->count;
 	cw_histogram_add(&d->stats.total, v->total_us);
-	cw_log(CW_LOG_INFO, "verdict job=%s action=%s policy=%s category=%s "
-	    "score=%.3f ms=%.1f", v->id, cw_action_name(v->action), v->policy,
-	    v->category, (double)v->score, (double)v->total_us / 1e3);
+	log_verdict(v);
 	if (e->slot != NULL)
 		cw_queue_remove(d->queue, e->slot);
 }
@@ -250,7 +262,8 @@ fall_sick(struct cw_daemon *d, const struct cw_err *why)
 	/* A disk that is nearly full takes little things: not each is news. */
 	if (cw_now_ms() - d->turn->well_ms > WELL_MS)
 		d->turn->probe_ms = PROBE_FIRST_MS;
-	cw_log(CW_LOG_ERR, "spool state=sick error=\"%s\"", why->text);
+	cw_log(CW_LOG_ERR, "spool state=sick error=%s",
+	    cw_quote(why->text).text);
 	cw_timer_set(d->turn->probe, d->turn->probe_ms);
 }
 

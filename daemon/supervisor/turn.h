@@ -31,9 +31,10 @@ struct cw_turn;				/* opaque */
 
 /* A verdict that was written, for everybody who hears of it. */
 struct cw_told {
-	const char	*id, *json, *policy, *category;
+	const char	*id, *json, *policy;
+	const char	*category;	/* NULL: one from the store, which says it */
 	enum cw_action	 action;
-	float		 score;
+	float		 score;			/* of category */
 	struct cw_bytes	 parts[CW_PARTS_MAX];	/* pictures */
 	uint32_t	 nparts;
 	uint64_t	 total_us;		/* reception to verdict */

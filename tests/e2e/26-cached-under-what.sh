@@ -24,6 +24,8 @@ print(str(json.load(sys.stdin)["cached"]).lower())')
 }
 cached false "a picture is scored"
 cached true "and known after a restart"
+check "the log does not make its score up" grep -q \
+    'verdict job=r2-[^ ]* action=[a-z]* policy=[^ ]* cached=true ms=' "$TMP_DIR/log"
 cached false "other limits.frames: scored again" "limits: {frames: 3}"
 cached false "other explain.layers: scored again" "explain: {layers: 2}"
 cached false "other plugins: scored again" "plugins: []"

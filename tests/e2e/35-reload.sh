@@ -53,6 +53,8 @@ else
 fi
 check "file, line and column are named" \
     grep -q 'extra\.yaml:9:[0-9]*: ' "$TMP_DIR/out"
+check "in the log the error is one value" \
+    grep -q 'refused error="[^"]*\\"lowish\\"[^"]*" generation=' "$TMP_DIR/log"
 same "the second set stays" "$second" "$(status policies.hash)"
 same "and scores" "$second extra hate violence" "$(scored_under c)"
 

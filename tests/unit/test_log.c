@@ -108,6 +108,30 @@ test_a_level_that_nobody_wants_is_not_said(void **state)
 	assert_int_equal(errno, ENOENT);
 }
 
+static void
+test_a_value_in_quotes_ends_where_it_ends(void **state)
+{
+	char text[2 * CW_LOG_MAX], *q;
+
+	(void)state;
+	cw_log(CW_LOG_ERR, "reload error=%s n=1",
+	    cw_quote("unknown \"a\\b\"").text);
+	assert_string_equal(heard,
+	    "reload error=\"unknown \\\"a\\\\b\\\"\" n=1");
+	cw_log(CW_LOG_ERR, "error=%s", cw_quote("").text);
+	assert_string_equal(heard, "error=\"\"");
+	/* too long: cut, never inside of an escape */
+	for (size_t odd = 0; odd < 2; odd++) {
+		memset(text, '\\', sizeof(text) - 1);
+		text[sizeof(text) - 1] = '\0';
+		memset(text, 'x', odd);
+		cw_log(CW_LOG_ERR, "error=%s n=1", cw_quote(text).text);
+		q = heard + strlen("error=\"") + odd;
+		assert_int_equal(strspn(q, "\\") % 2, 0);
+		assert_string_equal(q + strspn(q, "\\"), "\" n=1");
+	}
+}
+
 #define HEARD(test)	\
 	cmocka_unit_test_setup_teardown(test, listen, listen_no_more)
 
@@ -119,6 +143,7 @@ main(void)
 		HEARD(test_a_long_line_is_cut),
 		HEARD(test_a_repeated_line_is_counted),
 		HEARD(test_a_level_that_nobody_wants_is_not_said),
+		HEARD(test_a_value_in_quotes_ends_where_it_ends),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
