@@ -63,4 +63,30 @@ check.done()
 EOT
 stop
 same "exit 0" 0 "$CODE"
+
+# A job whose worker is killed from outside each time: four tries, no more.
+evil
+config "plugins: [png, $EVIL]
+workers: {count: 1, batch: 1}"
+start
+printf 'EVIL:spin' >"$TMP_DIR/spin"
+client score "$TMP_DIR/spin" >"$TMP_DIR/verdict" &
+asker=$!
+has_job_or_verdict() {
+	status workers | grep -q '"busy"' || test -s "$TMP_DIR/verdict"
+}
+kills=0
+while until_true 10 has_job_or_verdict && [ ! -s "$TMP_DIR/verdict" ] &&
+    [ $kills -lt 8 ]; do
+	worker=$(child worker)
+	kill -KILL "$worker"
+	kills=$((kills + 1))
+	until_true 10 test ! -d "/proc/$worker"
+done
+wait $asker
+same "killed four times, its attempts are 4" "worker_died 4 4" \
+    "$("$PYTHON" -c 'import json, sys
+v = json.load(sys.stdin)
+print(v["error"]["code"], v["attempt"])' <"$TMP_DIR/verdict") $kills"
+stop
 finish
