@@ -56,7 +56,13 @@ cw_trial_place(struct cw_daemon *d)
 		    (w->state == CW_W_BUSY && !w->used))
 			comes = true;
 	}
-	if (used != NULL && !comes)
+	if (used == NULL || comes)
+		return;
+	/* Its successor would not be taken: better an old set than none. */
+	if (d->pool->changed)
+		cw_reload_tried(d, CW_TRIAL_DIED, "the model has changed "
+		    "since the daemon started; restart the daemon");
+	else
 		cw_worker_make_room(used);
 }
 

@@ -10,7 +10,11 @@ for what in no a; do
 	[ $what = a ] || cache=
 	rm -rf "$TMP_DIR/model" "$TMP_DIR/spool"
 	cp -r "$root/models/starter" "$TMP_DIR/model"
+	rm -rf "$TMP_DIR/policies"
+	mkdir "$TMP_DIR/policies"
+	cp "$root/policies/hate.yaml" "$TMP_DIR/policies"
 	config "model: {path: $TMP_DIR/model, cache: \"$cache\"}
+policies: $TMP_DIR/policies/
 workers: {count: 2, batch: 1}
 log: {to: stderr, level: notice}"
 	: >"$TMP_DIR/log"

@@ -6,6 +6,7 @@ from daemon import *  # noqa: F403
 check = Checks()
 what = sys.argv[1]
 MODEL = TMP + "/model/"
+POLICY = TMP + "/policies/hate.yaml"
 d = Daemon().start()
 c = Client(d.status()["endpoints"]["submit"])
 image = picture(5, (96, 96), "JPEG")
@@ -82,6 +83,9 @@ for name, change in (("model.safetensors", weights),
                      ("preprocessor_config.json", colours)):
     kept[name] = open(MODEL + name, "rb").read()
     put(name, change())
+    text = open(POLICY).read()
+    open(POLICY, "w").write(re.sub(r"neutral:\n", "neutral:\n  - a boat\n",
+                                   text))
     said = log().count("model state=changed")
     kill_one()
     check("%s, %s: said" % (what, name), wait(
@@ -95,9 +99,16 @@ for name, change in (("model.safetensors", weights),
           [off(g, want) for g in got])
     check("%s, %s: said once" % (what, name),
           log().count("model state=changed") == said + 1)
+    reload = subprocess.run([BUILD + "/clipward", "--socket",
+                             TMP + "/control.sock", "reload"],
+                            capture_output=True, text=True)
+    check("%s, %s: no worker makes room for one like that" % (what, name),
+          "the model has changed" in reload.stderr and near(cosines(), want),
+          reload)
     put(name, kept[name])
     check("%s, %s: put back, it is served again" % (what, name),
           wait(lambda: len(workers()) == 2))
+    open(POLICY, "w").write(text)
 check("%s: the daemon ends well" % what, d.kill(signal.SIGTERM) == 0)
 d.stop()
 check.done()
