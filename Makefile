@@ -108,13 +108,16 @@ REPLAYS	  = $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libunit.a
 	$(LINK) -rdynamic $(ALL_L)
 
-# One step after the other: -j is for what each of them compiles.  What a run
-# that failed has counted is not part of this one.
+# One step after the other: -j is for what each of them compiles.  A group that
+# fails does not hide how the others go; what a run before has counted is no
+# part of this one.
 check:				## everything a pull request must pass
 	@rm -f $(B)/tests/tally
-	@for step in deps-test all lint unit replay e2e faults; do \
+	@for step in deps-test all lint; do \
 	    $(MAKE) --no-print-directory $$step || exit; done
-	@tests/run.sh total
+	@bad=0; for step in unit replay e2e faults; do \
+	    $(MAKE) --no-print-directory $$step || bad=1; done; \
+	    tests/run.sh total && exit $$bad
 unit: all $(TESTS)		## unit and golden tests
 	@tests/run.sh unit $(TESTS)
 replay: all $(REPLAYS)		## fuzz harnesses over the corpora kept
