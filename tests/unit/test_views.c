@@ -29,12 +29,16 @@ unseen(const struct cw_image *im, const struct cw_view *v, int n,
 	char *seen = test_calloc(size, 1);
 	long missing = 0;
 
-	for (int i = 0; i < n; i++)
-		for (int y = v[i].y; y < v[i].y + v[i].h; y++)
-			for (int x = v[i].x; x < v[i].x + v[i].w; x++)
-				if (v[i].background == b && x >= 0 && y >= 0 &&
-				    x < im->width && y < im->height)
+	for (int i = 0; i < n; i++) {
+		const int x0 = v[i].x > 0 ? v[i].x : 0;
+		const int y0 = v[i].y > 0 ? v[i].y : 0;
+
+		for (int y = y0; y < v[i].y + v[i].h && y < im->height; y++)
+			for (int x = x0; x < v[i].x + v[i].w &&
+			    x < im->width; x++)
+				if (v[i].background == b)
 					seen[(size_t)y * im->width + x] = 1;
+	}
 	for (size_t i = 0; i < size; i++)
 		missing += !seen[i];
 	test_free(seen);
