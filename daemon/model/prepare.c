@@ -122,12 +122,17 @@ plan_qkv(struct plan *p, const struct cw_kernel *k, struct cw_block_weights *b,
 	add_part(m, &b->v, 1, PLAIN);
 }
 
-/* What stands for q, k and v in the last block: see read.h. */
+/*
+ * What stands for q, k and v in the last block: see read.h.  Its values are a
+ * row for a picture, so it costs nothing to spare them the errors of 7 bits.
+ */
 static void
 plan_read(struct plan *p, const struct cw_kernel *k,
     struct cw_encoder_weights *e)
 {
 	struct cw_block_weights *b = &e->block[e->L - 1];
+	const struct cw_kernel *fine = k->fine != NULL ? k->fine :
+	    kernel_for(p, k, e->W);
 	const int W = e->W, D = W / e->H;
 
 	add_part(plan_add(p, kernel_for(p, k, W), &b->q, &b->ln1), &b->q,
@@ -146,7 +151,7 @@ plan_read(struct plan *p, const struct cw_kernel *k,
 		    .w = b->v.w + at,
 		    .b = b->v.b != NULL ? b->v.b + h * D : NULL };
 
-		add_part(plan_add(p, kernel_for(p, k, W), &e->value[h],
+		add_part(plan_add(p, fine, &e->value[h],
 		    &b->ln1), &value, 1, PLAIN);
 	}
 }
