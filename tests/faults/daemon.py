@@ -4,6 +4,7 @@ For tests that must be quick about it; lib.sh made the configuration.
 """
 import json
 import os
+import random
 import re
 import signal
 import socket as so
@@ -21,11 +22,16 @@ SANITIZED = b"__asan_init" in open(BUILD + "/clipwardd", "rb").read()
 
 
 def free_port():
-    s = so.socket()
-    s.bind(("127.0.0.1", 0))
-    port = s.getsockname()[1]
-    s.close()
-    return port
+    """Below those that the system gives out by itself: a connection of the
+    test beside this one would have it by the time the daemon asks."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with so.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def fix_ports():
