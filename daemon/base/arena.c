@@ -22,6 +22,7 @@ struct cw_arena {
 	size_t		 limit;		/* bytes reserved from base on */
 	size_t		 used;
 	size_t		 peak;
+	size_t		 fenced;	/* nothing is poisoned behind that */
 	unsigned char	*base;
 };
 
@@ -51,7 +52,7 @@ cw_arena_close(struct cw_arena **a)
 	if (*a == NULL)
 		return;
 	CW_CHECK_OBJ(*a, ARENA_MAGIC);
-	cw_unpoison((*a)->base, (*a)->limit);
+	cw_unpoison((*a)->base, (*a)->fenced);
 	munmap((*a)->base, (*a)->limit);
 	(*a)->magic = 0;
 	free(*a);
@@ -60,14 +61,16 @@ cw_arena_close(struct cw_arena **a)
 
 /* The last want bytes used are a new allocation of size. */
 static void *
-hand_out(const struct cw_arena *a, size_t want, size_t size)
+hand_out(struct cw_arena *a, size_t want, size_t size)
 {
 	const size_t room = a->limit - a->used;
+	const size_t fence = room < FENCE_BYTES ? room : FENCE_BYTES;
 	unsigned char *p = a->base + a->used - want;
 
 	cw_unpoison(p, size);
-	cw_poison(p + size, want - size +
-	    (room < FENCE_BYTES ? room : FENCE_BYTES));
+	cw_poison(p + size, want - size + fence);
+	if (a->used + fence > a->fenced)
+		a->fenced = a->used + fence;
 	return p;
 }
 
