@@ -153,6 +153,7 @@ send_batch(struct cw_worker *w, size_t most)
 	w->narts = 0;
 	w->sent_us = cw_now_us();
 	w->used = true;
+	w->tried = false;
 	cw_worker_set_state(w, CW_W_BUSY, "");
 	cw_timer_set(w->timer, d->cfg->workers.deadline_ms);
 	for (uint32_t i = 0; i < w->nsent; i++)
@@ -181,6 +182,26 @@ update_set(struct cw_worker *w)
 	return cw_worker_give_set(w, g);
 }
 
+/* What waits, to the idle workers; to those only that just tried a set. */
+static void
+send_batches(struct cw_daemon *d, bool only_tried)
+{
+	struct cw_pool *p = d->pool;
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		struct cw_worker *w = &p->workers[i];
+		size_t n;
+
+		if (w->state != CW_W_IDLE || (only_tried && !w->tried))
+			continue;
+		/* What can't be stored need not be scored. */
+		if (cw_spool_sick(d->spool) || (n = batch_due(d)) == 0)
+			return;
+		if (update_set(w))
+			send_batch(w, n);
+	}
+}
+
 void
 cw_pool_dispatch(struct cw_daemon *d)
 {
@@ -189,19 +210,10 @@ cw_pool_dispatch(struct cw_daemon *d)
 	CW_CHECK_OBJ(p, POOL_MAGIC);
 	if (!p->ready || (d->stopping && !d->draining))
 		return;
+	/* Between two trials a batch: reloads at any rate stop no jobs. */
+	send_batches(d, true);
 	cw_trial_place(d);
-	for (uint32_t i = 0; i < p->n; i++) {
-		struct cw_worker *w = &p->workers[i];
-		size_t n;
-
-		if (w->state != CW_W_IDLE)
-			continue;
-		/* What can't be stored need not be scored. */
-		if (cw_spool_sick(d->spool) || (n = batch_due(d)) == 0)
-			return;
-		if (update_set(w))
-			send_batch(w, n);
-	}
+	send_batches(d, false);
 }
 
 /* ---- results ---- */

@@ -202,7 +202,7 @@ spawn(struct cw_worker *w)
 		return;
 	}
 	w->blamed = w->innocent = w->hung = w->awaits_policy = false;
-	w->used = w->makes_room = false;
+	w->used = w->makes_room = w->tried = false;
 	w->canary_ticket = w->canary_ms = 0;
 	w->started_ms = cw_now_ms();
 	w->log_rate = (struct cw_log_rate){ 0 };

@@ -165,6 +165,7 @@ end_trial(struct cw_worker *w, bool taken, const char *why)
 	struct cw_generation *g = w->trial;
 
 	w->trial = NULL;
+	w->tried = true;
 	w->awaits_policy = false;
 	cw_reload_tried(w->d, taken ? CW_TRIAL_TAKEN : CW_TRIAL_REFUSED, why);
 	/* Refused: it gets the current set again before its next batch. */

@@ -43,6 +43,7 @@ struct cw_worker {
 	bool			 hung;		/* no answer in time */
 	bool			 used;		/* has had a job since its spawn */
 	bool			 makes_room;	/* goes for a successor on trial */
+	bool			 tried;		/* a trial was the last it did */
 	struct cw_link		 link;
 	struct cw_log_rate	 log_rate;
 	struct event		*timer;		/* meaning depends on state */
