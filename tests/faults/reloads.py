@@ -5,6 +5,7 @@ from daemon import *  # noqa: F403
 
 check = Checks()
 SECONDS = int(os.environ.get("SECONDS", 60 if LONG else 3))
+LEAST = 40      # verdicts of a round: in fewer its first, alone, weigh too much
 POLICY = TMP + "/policies/one.yaml"
 TEXT = """schema: clipward.policy/1
 id: one
@@ -57,23 +58,26 @@ n = 0
 
 
 def load(seconds, hup):
-    """Latencies of a steady stream; mixed-up verdicts in wrong."""
+    """Latencies of a steady stream, a SIGHUP every hup seconds unless 0;
+    mixed-up verdicts in wrong."""
     global n
     times, sent, wrong, used, hups = [], {}, [], set(), 0
     began = time.monotonic()
     next_hup = began
     k = 0
-    while time.monotonic() - began < seconds or sent:
+    more = True
+    while more or sent:
         now = time.monotonic()
+        more = more and (now - began < seconds or len(times) < LEAST)
         if now - began > seconds + 20:
             break
-        if hup and now >= next_hup and now - began < seconds:
+        if hup and more and now >= next_hup:
             write(k)
             k = 1 - k
             d.proc.send_signal(signal.SIGHUP)
             hups += 1
-            next_hup += 0.05
-        while len(sent) < 6 and now - began < seconds:
+            next_hup += hup
+        while len(sent) < 6 and more:
             ident = "r%d" % n
             sent[ident] = time.monotonic()
             c.submit(pool[n % 12] + b"%d" % n, id=ident, explain="never")
@@ -99,12 +103,12 @@ def load(seconds, hup):
 # falls on both.
 calm, stormy, mixed, lost, used, hups = [], [], [], 0, set(), 0
 for _ in range(12 if LONG else 3):
-    took, wrong, left, _, _ = load(SECONDS / 30 if LONG else 0.7, False)
+    took, wrong, left, _, _ = load(SECONDS / 30 if LONG else 0.7, 0)
     calm += took
     mixed += wrong
     lost += left
     took, wrong, left, sets, sent_hups = load(SECONDS / (12 if LONG else 3),
-                                              True)
+                                              0.05)
     stormy += took
     mixed += wrong
     lost += left
@@ -121,6 +125,21 @@ figure("%d SIGHUPs (%d reloads), %d verdicts: %d lost, %d mixed; p99 %.0f ms, "
        "in peace %.0f ms: %+.0f%% (bound +20%% and %.0f ms)" % (
            hups, s["counters"]["reloads"], len(stormy), lost, len(mixed),
            p[1] * 1e3, p[0] * 1e3, 100 * (p[1] / p[0] - 1), spare * 1e3))
+
+# As fast as they can be sent: jobs go on between two reloads.
+def counted():
+    s = d.status()
+    return s["policies"]["generation"], s["counters"]["batches"]
+
+
+before = counted()
+took, wrong, left, _, hups = load(1, 0.001)
+sets, batches = (b - a for a, b in zip(before, counted()))
+check("none is lost in a flood", left == 0 and not wrong, (left, wrong[:1]))
+check("a batch between two sets", sets <= batches + 2,
+      (sets, batches))
+figure("%d SIGHUPs in a second: %d new sets, %d batches, %d verdicts" % (
+    hups, sets, batches, len(took)))
 check("the daemon ends well", d.kill(signal.SIGTERM) == 0)
 d.stop()
 check.done()
