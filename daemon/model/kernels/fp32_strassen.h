@@ -86,9 +86,11 @@ struct strassen_tile {
 };
 
 CW_INLINE void
-strassen_leave(const int rows, const vf (*acc)[TILE_VECS],
+strassen_leave(const int rows, vf (*acc)[TILE_VECS],
     const enum strassen_how how, float *c)
 {
+	/* unrolled, or the sums go through memory */
+#pragma GCC unroll 16
 	for (int i = 0; i < rows; i++)
 		for (int j = 0; j < TILE_VECS; j++, c += CW_LANES)
 			vf_store(c, how == PUT ? (vf)acc[i][j] :
@@ -107,6 +109,7 @@ strassen_tile(const int rows, const enum strassen_with with,
 	float *keep = t->keep;
 	vf acc[CW_TILE_ROWS][TILE_VECS];
 
+#pragma GCC unroll 16
 	for (int i = 0; i < rows; i++)
 		for (int j = 0; j < TILE_VECS; j++)
 			acc[i][j] = vf_all(0);
@@ -134,21 +137,18 @@ strassen_tile(const int rows, const enum strassen_with with,
 				acc[i][j] = vf_fma(x, w[j], acc[i][j]);
 		}
 	}
-	for (int i = 0; i < t->parts; i++)
-		switch (t->to[i].how) {
-		case PUT:
-			strassen_leave(rows, (const vf (*)[TILE_VECS])acc, PUT,
-			    t->to[i].c);
-			break;
-		case ADD:
-			strassen_leave(rows, (const vf (*)[TILE_VECS])acc, ADD,
-			    t->to[i].c);
-			break;
-		case TAKE:
-			strassen_leave(rows, (const vf (*)[TILE_VECS])acc,
-			    TAKE, t->to[i].c);
-			break;
-		}
+	if (t->to[0].how == PUT)
+		strassen_leave(rows, acc, PUT, t->to[0].c);
+	else
+		strassen_leave(rows, acc, ADD, t->to[0].c);
+	if (t->parts == 1)
+		return;
+	if (t->to[1].how == PUT)
+		strassen_leave(rows, acc, PUT, t->to[1].c);
+	else if (t->to[1].how == ADD)
+		strassen_leave(rows, acc, ADD, t->to[1].c);
+	else
+		strassen_leave(rows, acc, TAKE, t->to[1].c);
 }
 
 #define STRASSEN_TILE(n)						\
