@@ -60,16 +60,25 @@ CW_MUST_USE enum cw_status cw_decode_frames(const uint8_t *bytes, size_t n,
  * Which squares to look at, in order.  CENTER is the reference's view.  AUTO
  * begins with it and adds whole where more than a 32nd of the short side is
  * hidden at either end, or cover where the long side is more than 1.3 times
- * the short one.  An image with alpha has each square as stored, on white and
- * on black.  Returns how many, at most `most`: where that is room for one
- * square, AUTO is whole or a cover of one.  Every pixel is in one of them for
- * WHOLE, COVER and, but for those margins, AUTO.
- *
- *	most	CW_BGS for an image with alpha, 1 for others, to CW_VIEWS_MAX
+ * the short one.  Returns how many views: of at most `squares` squares (1 to
+ * CW_SQUARES_MAX), each on all the image's grounds.  Where there is room for
+ * one square AUTO is whole or a cover of one.  Every pixel is in one of them
+ * for WHOLE, COVER and, but for those margins, AUTO.
  */
-#define CW_FRAME_VIEWS	16	/* that is enough for any */
-int cw_views_plan(enum cw_views mode, const struct cw_image *im, int most,
+#define CW_SQUARES_MAX	9	/* no shape has more */
+int cw_views_plan(enum cw_views mode, const struct cw_image *im, int squares,
     struct cw_view out[CW_VIEWS_MAX]);
+
+/* Views of a square: with alpha as stored, on white and on black; else one. */
+int cw_views_grounds(const struct cw_image *im);
+
+/*
+ * How many of an animation's n frames (1 or more) there is room to look at,
+ * each on all its grounds, and squares of each; and which of them look number
+ * i is: the first and the last, the others evenly between.
+ */
+int cw_views_share(const struct cw_image *frames, int n, int *squares);
+int cw_views_frame(int i, int looks, int n);
 
 /*
  * One view -> pixels [3][S][S], normalised.  For CENTER on a full-size decode

@@ -221,43 +221,26 @@ first_look(struct cw_worker *w, struct cw_task *t, struct cw_image **frames,
 	return CW_OK;
 }
 
-/* Frames that there is room to look at, and views of each. */
-static int
-share_views(const struct cw_image *frames, int nframes, int *each)
-{
-	int most = (int)CW_VIEWS_MAX;
-
-	for (int i = 0; i < nframes; i++)
-		if (frames[i].alpha != NULL)
-			most = (int)CW_VIEWS_MAX / CW_BGS;
-	if (nframes < most)
-		most = nframes;
-	*each = (int)CW_VIEWS_MAX / most;
-	if (*each > CW_FRAME_VIEWS)
-		*each = CW_FRAME_VIEWS;
-	return most;
-}
-
 /*
  * Views of every frame, or of as many as there is room for, spread evenly like
  * the decoded ones are over the file: frames come before squares, lest the
- * shape of a picture, or one pixel that shines through, hide frames of it.
+ * shape of a picture hide frames of it.
  */
 static enum cw_status
 plan_views(struct cw_worker *w, struct cw_task *t,
     const struct cw_image *frames, int nframes)
 {
-	int each, looks = share_views(frames, nframes, &each);
+	int squares, looks = cw_views_share(frames, nframes, &squares);
 	struct cw_view *v = cw_arena_zalloc(w->batch, CW_VIEWS_MAX,
 	    sizeof(*v));
 	uint32_t n = 0;
 
 	t->res.views = v;
 	for (int i = 0; i < looks && v != NULL; i++) {
-		const int k = looks > 1 ? i * (nframes - 1) / (looks - 1) : 0;
+		const int k = cw_views_frame(i, looks, nframes);
 		struct cw_view plan[CW_VIEWS_MAX];
-		const int m = cw_views_plan(w->init.views, &frames[k], each,
-		    plan);
+		const int m = cw_views_plan(w->init.views, &frames[k],
+		    squares, plan);
 
 		CW_CHECK(m > 0 && n + (uint32_t)m <= CW_VIEWS_MAX);
 		for (int j = 0; j < m; j++, n++) {

@@ -3,19 +3,21 @@
  */
 #include "worker/image.h"
 
-#define SQUARES_MAX	8	/* an elongated picture costs no more views */
+#define COVER_MAX	(CW_SQUARES_MAX - 1)	/* longer ones: larger squares */
 
-/* Room for squares at a time when each is looked at on `backgrounds`. */
+_Static_assert((int)CW_SQUARES_MAX * (int)CW_BGS <= (int)CW_VIEWS_MAX,
+    "room for all squares of a picture with alpha");
+
 struct plan {
 	struct cw_view	*out;
-	int		 n, backgrounds;
+	int		 n, grounds;
 };
 
 static void
 add(struct plan *p, struct cw_view v)
 {
-	CW_CHECK(p->n + p->backgrounds <= (int)CW_VIEWS_MAX);
-	for (int b = 0; b < p->backgrounds; b++) {
+	CW_CHECK(p->n + p->grounds <= (int)CW_VIEWS_MAX);
+	for (int b = 0; b < p->grounds; b++) {
 		v.background = (enum cw_background)(CW_BG_STORED + b);
 		p->out[p->n++] = v;
 	}
@@ -70,7 +72,7 @@ add_cover(struct plan *p, const struct cw_image *im, int most,
 	const int breadth = wide ? im->height : im->width;
 	int n = (length + breadth - 1) / breadth, side = breadth;
 
-	most = most < SQUARES_MAX ? most : SQUARES_MAX;
+	most = most < COVER_MAX ? most : COVER_MAX;
 	if (n > most) {
 		n = most;
 		side = (length + n - 1) / n;
@@ -114,14 +116,19 @@ add_auto(struct plan *p, const struct cw_image *im, int squares)
 }
 
 int
-cw_views_plan(enum cw_views mode, const struct cw_image *im, int most,
+cw_views_grounds(const struct cw_image *im)
+{
+	return im->alpha != NULL ? CW_BGS : 1;
+}
+
+int
+cw_views_plan(enum cw_views mode, const struct cw_image *im, int squares,
     struct cw_view out[CW_VIEWS_MAX])
 {
-	struct plan p = { out, 0, im->alpha != NULL ? CW_BGS : 1 };
-	const int squares = most / p.backgrounds;
+	struct plan p = { out, 0, cw_views_grounds(im) };
 
 	CW_CHECK(im->width > 0 && im->height > 0);
-	CW_CHECK(squares > 0 && most <= (int)CW_VIEWS_MAX);
+	CW_CHECK(squares > 0 && squares <= CW_SQUARES_MAX);
 	switch (mode) {
 	case CW_VIEWS_CENTER:
 		add_center(&p, im);
@@ -136,4 +143,29 @@ cw_views_plan(enum cw_views mode, const struct cw_image *im, int most,
 		add_auto(&p, im, squares);
 	}
 	return p.n;
+}
+
+int
+cw_views_frame(int i, int looks, int n)
+{
+	return looks > 1 ? i * (n - 1) / (looks - 1) : 0;
+}
+
+int
+cw_views_share(const struct cw_image *frames, int n, int *squares)
+{
+	int looks = n + 1, room;
+
+	CW_CHECK(n > 0);
+	do {
+		looks--;
+		room = 0;
+		for (int i = 0; i < looks; i++)
+			room += cw_views_grounds(&frames[cw_views_frame(i,
+			    looks, n)]);
+	} while (room > (int)CW_VIEWS_MAX);
+	*squares = (int)CW_VIEWS_MAX / room;
+	if (*squares > CW_SQUARES_MAX)
+		*squares = CW_SQUARES_MAX;
+	return looks;
 }

@@ -153,7 +153,7 @@ warm_pictures(struct cw_worker *w, struct cw_err *err)
 		    &code, err);
 	if (st != CW_OK)
 		return st;
-	for (int i = cw_views_plan(w->init.views, &im, CW_FRAME_VIEWS, views) - 1;
+	for (int i = cw_views_plan(w->init.views, &im, CW_SQUARES_MAX, views) - 1;
 	    i >= 0 && st == CW_OK; i--)
 		st = cw_preprocess(&im, &views[i], &w->info->pixels,
 		    w->info->S, w->picture, w->pixels, err);

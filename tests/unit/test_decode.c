@@ -173,7 +173,7 @@ test_a_scaled_decode_looks_the_same_to_the_model(void **state)
 	(void)state;
 	half = decoded(jpeg.b, jpeg.n, 64);
 	assert_int_equal(half.h, 225);
-	cw_views_plan(CW_VIEWS_CENTER, &full, CW_FRAME_VIEWS, v);
+	cw_views_plan(CW_VIEWS_CENTER, &full, CW_SQUARES_MAX, v);
 	assert_int_equal(cw_preprocess_u8(&full, v, 64, 64, arena, a, &err),
 	    CW_OK);
 	assert_int_equal(cw_preprocess_u8(&half, v, 64, 64, arena, b, &err),

@@ -133,7 +133,7 @@ test_every_shape_view_and_caption_fits(void **state)
 			    .nregions = 3 };
 			struct cw_view v[CW_VIEWS_MAX];
 			int n = cw_views_plan((enum cw_views)mode, &im,
-			    CW_FRAME_VIEWS, v);
+			    CW_SQUARES_MAX, v);
 
 			m.method = (enum cw_method)(mode % CW_METHODS);
 			(void)overlay(&im, &v[n - 1], &m,

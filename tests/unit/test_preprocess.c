@@ -147,7 +147,7 @@ test_the_centre_view_equals_the_slow_way(void **state)
 		uint8_t got[224 * 224 * 3], want[224 * 224 * 3];
 		struct cw_err err;
 
-		assert_int_equal(cw_views_plan(CW_VIEWS_CENTER, &im, CW_FRAME_VIEWS, v), 1);
+		assert_int_equal(cw_views_plan(CW_VIEWS_CENTER, &im, CW_SQUARES_MAX, v), 1);
 		assert_int_equal(cw_preprocess_u8(&im, v, cases[i].side, crop,
 		    arena, got, &err), CW_OK);
 		slow_center(&im, cases[i].side, crop, want);
@@ -225,7 +225,7 @@ test_cover_views_equal_resizing_the_cut_out_square(void **state)
 	int n;
 
 	(void)state;
-	n = cw_views_plan(CW_VIEWS_COVER, &im, CW_FRAME_VIEWS, v);
+	n = cw_views_plan(CW_VIEWS_COVER, &im, CW_SQUARES_MAX, v);
 	assert_int_equal(n, 3);
 	for (int i = 0; i < n; i++) {
 		cut = random_picture(v[i].w, v[i].h, false);
@@ -251,7 +251,7 @@ test_the_whole_view_pads_with_the_mean_colour(void **state)
 
 	(void)state;
 	memset(im.rgb, 200, 80 * 40 * 3);
-	assert_int_equal(cw_views_plan(CW_VIEWS_WHOLE, &im, CW_FRAME_VIEWS, v), 1);
+	assert_int_equal(cw_views_plan(CW_VIEWS_WHOLE, &im, CW_SQUARES_MAX, v), 1);
 	assert_int_equal(cw_preprocess_u8(&im, v, 32, 32, arena, got, &err),
 	    CW_OK);
 	for (int y = 0; y < 32; y++)
@@ -270,7 +270,7 @@ test_alpha_blends_onto_white_and_black_only(void **state)
 	struct cw_err err;
 
 	(void)state;
-	assert_int_equal(cw_views_plan(CW_VIEWS_CENTER, &im, CW_FRAME_VIEWS, v), 3);
+	assert_int_equal(cw_views_plan(CW_VIEWS_CENTER, &im, CW_SQUARES_MAX, v), 3);
 	for (int b = 0; b < 3; b++)
 		assert_int_equal(cw_preprocess_u8(&im, &v[b], 40, 40, arena,
 		    got[b], &err), CW_OK);
@@ -297,7 +297,7 @@ test_normalising_is_planar_and_divides_in_float(void **state)
 	struct cw_err err;
 
 	(void)state;
-	cw_views_plan(CW_VIEWS_CENTER, &im, CW_FRAME_VIEWS, v);
+	cw_views_plan(CW_VIEWS_CENTER, &im, CW_SQUARES_MAX, v);
 	assert_int_equal(cw_preprocess(&im, v, &rule, 16, arena, out, &err),
 	    CW_OK);
 	for (int i = 0; i < 256; i++)
@@ -322,7 +322,7 @@ test_needles_take_neither_memory_nor_time(void **state)
 			uint8_t *out;
 			struct cw_err err;
 			int n = cw_views_plan((enum cw_views)mode, &im,
-			    CW_FRAME_VIEWS, v);
+			    CW_SQUARES_MAX, v);
 
 			out = cw_arena_alloc(arena, 224 * 224 * 3);
 			assert_int_equal(cw_arena_open(6 << 20, &small, &err),
@@ -391,7 +391,7 @@ check_model(const char *fixtures, const char *model, int side)
 		im.width = im.w;
 		im.height = im.h;
 		im.rgb = (uint8_t *)(uintptr_t)ppm + at + 1;
-		assert_int_equal(cw_views_plan(CW_VIEWS_CENTER, &im, CW_FRAME_VIEWS, v), 1);
+		assert_int_equal(cw_views_plan(CW_VIEWS_CENTER, &im, CW_SQUARES_MAX, v), 1);
 		assert_int_equal(cw_preprocess_u8(&im, v, side, side, arena,
 		    got, &err), CW_OK);
 		if (memcmp(got, crops + i * bytes, bytes) != 0)

@@ -69,7 +69,7 @@ test_cover_and_whole_see_every_pixel_of_every_shape(void **state)
 				struct cw_image im = picture(sizes[i].w,
 				    sizes[i].h, alpha);
 				struct cw_view v[CW_VIEWS_MAX];
-				int n = cw_views_plan(modes[m], &im, CW_FRAME_VIEWS, v);
+				int n = cw_views_plan(modes[m], &im, CW_SQUARES_MAX, v);
 
 				assert_in_range(n, 1, CW_VIEWS_MAX);
 				for (int b = 0; b < (alpha ? 3 : 1); b++)
@@ -82,6 +82,16 @@ test_cover_and_whole_see_every_pixel_of_every_shape(void **state)
 			}
 }
 
+/* Is there nothing of note beside the middle of it? */
+static bool
+is_square(const struct cw_image *im)
+{
+	const int longer = im->width > im->height ? im->width : im->height;
+	const int shorter = im->width + im->height - longer;
+
+	return longer * 16 <= shorter * 17;
+}
+
 static void
 test_auto_sees_every_pixel_once_crops_hide_any_of_note(void **state)
 {
@@ -89,22 +99,38 @@ test_auto_sees_every_pixel_once_crops_hide_any_of_note(void **state)
 	for (size_t i = 0; i < CW_COUNT(sizes); i++) {
 		struct cw_image im = picture(sizes[i].w, sizes[i].h, false);
 		struct cw_view v[CW_VIEWS_MAX];
-		int n = cw_views_plan(CW_VIEWS_AUTO, &im, CW_FRAME_VIEWS, v);
+		int n = cw_views_plan(CW_VIEWS_AUTO, &im, CW_SQUARES_MAX, v);
 		int longer = im.width > im.height ? im.width : im.height;
 		int shorter = im.width + im.height - longer;
 
 		assert_int_equal(v[0].kind, CW_VIEW_CENTER);
 		assert_int_equal(v[0].w, shorter);
-		if (longer * 16 <= shorter * 17)
+		if (is_square(&im))
 			assert_int_equal(n, 1);
 		else
 			assert_int_equal(unseen(&im, v, n, CW_BG_STORED), 0);
-		if (longer * 16 > shorter * 17 && longer * 10 <= shorter * 13)
+		if (!is_square(&im) && longer * 10 <= shorter * 13)
 			assert_int_equal(n, 2);
 	}
 }
 
 /* Frames of an animation share the room: what is left sees all the same. */
+static void
+check_room(enum cw_views mode, const struct cw_image *im, int squares)
+{
+	const int grounds = im->alpha != NULL ? CW_BGS : 1;
+	struct cw_view v[CW_VIEWS_MAX];
+	int n = cw_views_plan(mode, im, squares, v);
+
+	assert_in_range(n, grounds, squares * grounds);
+	if (mode == CW_VIEWS_AUTO && is_square(im))
+		return;
+	for (int b = 0; b < grounds; b++)
+		if (unseen(im, v, n, (enum cw_background)b) != 0)
+			fail_msg("%d x %d: mode %d, %d squares, ground %d: "
+			    "unseen", im->width, im->height, mode, squares, b);
+}
+
 static void
 test_little_room_is_no_reason_to_see_less(void **state)
 {
@@ -114,21 +140,83 @@ test_little_room_is_no_reason_to_see_less(void **state)
 	(void)state;
 	for (size_t i = 0; i < CW_COUNT(sizes); i++)
 		for (size_t m = 0; m < CW_COUNT(modes); m++)
-			for (int room = 1; room <= CW_FRAME_VIEWS; room++) {
-				const bool alpha = room >= CW_BGS;
+			for (int k = 2; k < 2 * CW_SQUARES_MAX + 2; k++) {
 				struct cw_image im = picture(sizes[i].w,
-				    sizes[i].h, alpha);
-				struct cw_view v[CW_VIEWS_MAX];
-				int n = cw_views_plan(modes[m], &im, room, v);
+				    sizes[i].h, k % 2 == 1);
 
-				assert_in_range(n, 1, room);
-				if (modes[m] == CW_VIEWS_AUTO &&
-				    v[n - 1].kind == CW_VIEW_CENTER)
-					continue;
-				for (int b = 0; b < (alpha ? 3 : 1); b++)
-					assert_int_equal(unseen(&im, v, n,
-					    (enum cw_background)b), 0);
+				check_room(modes[m], &im, k / 2);
 			}
+}
+
+/* One pixel that shines through costs a strip none of its squares. */
+static void
+test_alpha_has_the_same_squares_on_every_ground(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(sizes); i++) {
+		struct cw_image plain = picture(sizes[i].w, sizes[i].h, false);
+		struct cw_image alpha = picture(sizes[i].w, sizes[i].h, true);
+		struct cw_view a[CW_VIEWS_MAX], b[CW_VIEWS_MAX];
+		int n = cw_views_plan(CW_VIEWS_AUTO, &plain, CW_SQUARES_MAX, a);
+
+		assert_int_equal(cw_views_plan(CW_VIEWS_AUTO, &alpha,
+		    CW_SQUARES_MAX, b), n * CW_BGS);
+		for (int k = 0; k < n * CW_BGS; k++) {
+			assert_int_equal(b[k].x, a[k / CW_BGS].x);
+			assert_int_equal(b[k].y, a[k / CW_BGS].y);
+			assert_int_equal(b[k].w, a[k / CW_BGS].w);
+			assert_int_equal(b[k].background, k % CW_BGS);
+		}
+	}
+}
+
+/* n frames, of which every step'th from `from` on has alpha. */
+static int
+share(int n, int from, int step, int *squares)
+{
+	struct cw_image frames[256];
+	int looks, room = 0;
+
+	for (int i = 0; i < n; i++)
+		frames[i] = picture(48, 48, i >= from && (i - from) % step ==
+		    0);
+	looks = cw_views_share(frames, n, squares);
+	assert_in_range(looks, 1, n);
+	assert_int_equal(cw_views_frame(0, looks, n), 0);
+	assert_int_equal(cw_views_frame(looks - 1, looks, n),
+	    looks > 1 ? n - 1 : 0);
+	for (int i = 0; i < looks; i++)
+		room += cw_views_grounds(&frames[cw_views_frame(i, looks, n)]);
+	assert_in_range(room * *squares, 1, CW_VIEWS_MAX);
+	return looks;
+}
+
+/* Frames come before squares, and alpha in one costs only its own grounds. */
+static void
+test_frames_share_the_room(void **state)
+{
+	static const struct {
+		int	n, from, step, looks, squares;
+	} cases[] = {
+		{ 1, 1, 1, 1, 9 }, { 1, 0, 1, 1, 9 }, { 8, 8, 1, 8, 4 },
+		{ 8, 7, 1, 8, 3 }, { 8, 0, 1, 8, 1 }, { 12, 11, 1, 12, 2 },
+		{ 30, 14, 30, 30, 1 }, { 32, 32, 1, 32, 1 },
+		{ 10, 0, 1, 10, 1 }, { 11, 0, 1, 10, 1 }, { 256, 0, 1, 10, 1 },
+		{ 256, 256, 1, 32, 1 }, { 32, 14, 32, 30, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(cases); i++) {
+		int squares, looks = share(cases[i].n, cases[i].from,
+		    cases[i].step, &squares);
+
+		if (looks != cases[i].looks || squares != cases[i].squares)
+			fail_msg("case %zu: %d looks, %d squares", i, looks,
+			    squares);
+	}
+	for (int n = 1; n <= 256; n++)
+		for (int step = 1, squares; step < 5; step++)
+			share(n, step % 3, step, &squares);
 }
 
 /* The narrowest overlap a centre view may stand in for: nothing may slip
@@ -141,8 +229,8 @@ test_auto_repeats_the_middle_where_squares_only_touch(void **state)
 	struct cw_view v[CW_VIEWS_MAX];
 
 	(void)state;
-	assert_int_equal(cw_views_plan(CW_VIEWS_AUTO, &touching, CW_FRAME_VIEWS, v), 4);
-	assert_int_equal(cw_views_plan(CW_VIEWS_AUTO, &roomy, CW_FRAME_VIEWS, v), 3);
+	assert_int_equal(cw_views_plan(CW_VIEWS_AUTO, &touching, CW_SQUARES_MAX, v), 4);
+	assert_int_equal(cw_views_plan(CW_VIEWS_AUTO, &roomy, CW_SQUARES_MAX, v), 3);
 }
 
 static void
@@ -150,7 +238,7 @@ test_transparent_pictures_are_seen_on_three_grounds(void **state)
 {
 	struct cw_image im = picture(640, 480, true);
 	struct cw_view v[CW_VIEWS_MAX];
-	int n = cw_views_plan(CW_VIEWS_CENTER, &im, CW_FRAME_VIEWS, v);
+	int n = cw_views_plan(CW_VIEWS_CENTER, &im, CW_SQUARES_MAX, v);
 
 	(void)state;
 	assert_int_equal(n, 3);
@@ -173,7 +261,7 @@ test_views_are_squares_in_their_bounds(void **state)
 				    sizes[i].h, alpha);
 				struct cw_view v[CW_VIEWS_MAX];
 				int n = cw_views_plan((enum cw_views)mode,
-				    &im, CW_FRAME_VIEWS, v);
+				    &im, CW_SQUARES_MAX, v);
 
 				for (int k = 0; k < n; k++) {
 					assert_int_equal(v[k].w, v[k].h);
@@ -195,6 +283,9 @@ main(void)
 		cmocka_unit_test(
 		    test_auto_sees_every_pixel_once_crops_hide_any_of_note),
 		cmocka_unit_test(test_little_room_is_no_reason_to_see_less),
+		cmocka_unit_test(
+		    test_alpha_has_the_same_squares_on_every_ground),
+		cmocka_unit_test(test_frames_share_the_room),
 		cmocka_unit_test(
 		    test_auto_repeats_the_middle_where_squares_only_touch),
 		cmocka_unit_test(
