@@ -41,7 +41,7 @@ clipward_L	= -lyaml -ljansson -lzmq -lcrypto -lm
 # A plugin is one file, or a folder of them.
 PLUGINS	  = $(patsubst plugins/%,$(B)/plugins/%.so,\
 	    $(basename $(wildcard plugins/*.c)) $(patsubst %/,%,$(wildcard plugins/*/)))
-plugin_png_L	= -lpng
+plugin_png_L	= -lpng -lz
 plugin_webp_L	= -lwebp -lwebpdemux
 plugin_gif_L	= -lgif
 plugin_jsonl_L	= -ljansson

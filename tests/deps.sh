@@ -12,7 +12,7 @@ packages() {
 		echo build-essential pkg-config libevent-dev libzmq3-dev \
 		    libturbojpeg0-dev libjpeg62-turbo-dev libopenblas-dev libyaml-dev \
 		    libsqlite3-dev libjansson-dev libutf8proc-dev \
-		    libseccomp-dev libpng-dev libwebp-dev libgif-dev \
+		    libseccomp-dev libpng-dev zlib1g-dev libwebp-dev libgif-dev \
 		    libsystemd-dev libssl-dev
 		;;
 	demo)	echo python3 python3-zmq ;;

@@ -11,6 +11,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "plugins/png/moving.h"
 
@@ -42,13 +43,24 @@ is(const struct chunk *c, const char *type)
 	return memcmp(c->type, type, 4) == 0;
 }
 
+/* Would libpng take this eXIf of a still picture? */
+static bool
+is_good_exif(const struct chunk *c)
+{
+	const uint8_t *p = c->type + 4;
+
+	return is(c, "eXIf") && c->len >= 2 && p[0] == p[1] &&
+	    (p[0] == 'I' || p[0] == 'M') &&
+	    crc32(0, c->type, 4 + c->len) == png_be32(p + c->len);
+}
+
 /* What walking the chunks tells. */
 struct survey {
 	bool		 animated;	/* acTL in front of the picture */
 	bool		 apart;		/* the first picture is no frame */
 	uint32_t	 frames;	/* fcTL chunks, and that picture */
 	bool		 whole;		/* up to IEND */
-	struct chunk	 exif;		/* type NULL: none */
+	struct chunk	 exif;		/* a good one; type NULL: none */
 };
 
 static struct survey
@@ -67,7 +79,7 @@ survey(const struct cw_decode_in *in)
 		else if (is(&c, "IDAT") && !picture) {
 			picture = true;
 			s.apart = s.frames == 0;
-		} else if (is(&c, "eXIf") && s.exif.type == NULL) {
+		} else if (s.exif.type == NULL && is_good_exif(&c)) {
 			s.exif = c;
 		} else if (is(&c, "IEND")) {
 			s.whole = true;
@@ -341,7 +353,7 @@ png_decode_moving(const struct cw_decode_in *in, struct cw_decode_out *out)
 		return fail(out, CW_DECODE_TRUNCATED,
 		    "ends before the picture does");
 	out->frames = s.frames;
-	if (s.exif.type != NULL && s.exif.len > 0) {
+	if (s.exif.type != NULL) {
 		out->exif = s.exif.type + 4;
 		out->nexif = s.exif.len;
 	}

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "worker/image.h"
+#include "worker/png_write.h"
 
 /* 16 x 12, lossless: left half opaque red, right half green, alpha 128. */
 static const uint8_t webp_alpha[] = {
@@ -435,44 +436,93 @@ test_webp_exif_may_begin_as_in_a_jpeg(void **state)
 	assert_int_equal(im->h, 16);
 }
 
-/* A chunk as PNG has it, without a CRC that counts. */
+/* A chunk as PNG has it; the bits of `wrong` in its CRC are turned round. */
 static size_t
-png_chunk(uint8_t *to, const char *type, const void *body, uint8_t n)
+png_chunk(uint8_t *to, const char *type, const void *body, uint8_t n,
+    uint32_t wrong)
 {
 	const uint8_t head[8] = { 0, 0, 0, n, (uint8_t)type[0],
 	    (uint8_t)type[1], (uint8_t)type[2], (uint8_t)type[3] };
+	uint32_t crc = 0xffffffffu;
 
 	memcpy(to, head, sizeof(head));
 	memcpy(to + sizeof(head), body, n);
-	memset(to + sizeof(head) + n, 0, 4);
+	for (size_t i = 4; i < sizeof(head) + n; i++) {
+		crc ^= to[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+	}
+	crc = ~crc ^ wrong;
+	to += sizeof(head) + n;
+	for (int i = 0; i < 4; i++)
+		to[i] = (uint8_t)(crc >> (24 - 8 * i));
 	return sizeof(head) + n + 4;
+}
+
+static const char turned_right[] = "MM\0\x2a\0\0\0\x08\0\1"
+    "\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0";
+
+/* The file with an eXIf for each `how`: good, Crc wrong, empty, no TIFF. */
+static size_t
+with_exif(const uint8_t *file, size_t n, const char *how, uint8_t *to)
+{
+	const uint8_t len = sizeof(turned_right) - 1;
+	const size_t head = 33;		/* signature and IHDR */
+	size_t at = head;
+
+	memcpy(to, file, head);
+	for (; *how != '\0'; how++)
+		at += png_chunk(to + at, "eXIf", *how == 'n' ? "XX\0\x2a" :
+		    turned_right, *how == 'n' ? 4 : *how == 'e' ? 0 : len,
+		    *how == 'C' ? 1 : 0);
+	memcpy(to + at, file + head, n - head);
+	return at + n - head;
+}
+
+/* What is up goes to the right. */
+static void
+check_turned(const struct cw_image *im, const struct cw_image *plain)
+{
+	for (int y = 0; y < plain->h; y++)
+		for (int x = 0; x < plain->w; x++)
+			assert_int_equal(pixel(im, plain->h - 1 - y, x),
+			    pixel(plain, x, y));
 }
 
 static void
 test_a_moving_png_is_turned_as_a_still_one(void **state)
 {
-	static const char turn[] = "MM\0\x2a\0\0\0\x08\0\1"
-	    "\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0";
-	const size_t head = 33;		/* signature and IHDR */
-	uint8_t file[sizeof(png_moving) + 64];
-	struct cw_image *plain, *turned;
-	size_t n = head;
+	static const uint8_t rgb[3 * 5 * 2];
+	static const struct {
+		const char	*how;
+		bool		 turned;
+	} cases[] = {
+		{ "g", true }, { "C", false }, { "eg", true }, { "ng", true },
+		{ "Cg", true }, { "e", false }, { "n", false }, { "", false },
+	};
+	uint8_t file[sizeof(png_moving) + 256], *small;
+	struct cw_image *plain, *im;
+	size_t n, nsmall;
 
 	(void)state;
-	memcpy(file, png_moving, head);
-	n += png_chunk(file + n, "eXIf", turn, sizeof(turn) - 1);
-	memcpy(file + n, png_moving + head, sizeof(png_moving) - head);
-	n += sizeof(png_moving) - head;
+	assert_int_equal(cw_png_write(rgb, NULL, 5, 2, arena, &small, &nsmall,
+	    &err), CW_OK);
 	assert_int_equal(frames_of(png_moving, sizeof(png_moving), 4, &plain),
 	    4);
-	assert_int_equal(frames_of(file, n, 4, &turned), 4);
-	/* what is up goes to the right */
-	for (int f = 0; f < 4; f++)
-		for (int y = 0; y < plain->h; y++)
-			for (int x = 0; x < plain->w; x++)
-				assert_int_equal(pixel(&turned[f],
-				    plain->h - 1 - y, x),
-				    pixel(&plain[f], x, y));
+	for (size_t i = 0; i < CW_COUNT(cases); i++) {
+		print_message("eXIf \"%s\"\n", cases[i].how);
+		n = with_exif(small, nsmall, cases[i].how, file);
+		assert_int_equal(frames_of(file, n, 4, &im), 1);
+		assert_int_equal(im->w, cases[i].turned ? 2 : 5);
+		n = with_exif(png_moving, sizeof(png_moving), cases[i].how,
+		    file);
+		assert_int_equal(frames_of(file, n, 4, &im), 4);
+		for (int f = 0; f < 4 && cases[i].turned; f++)
+			check_turned(&im[f], &plain[f]);
+		for (int f = 0; f < 4 && !cases[i].turned; f++)
+			assert_int_equal(pixel(&im[f], 1, 0), pixel(&plain[f],
+			    1, 0));
+	}
 }
 
 /* Decoded with so much memory, an error has its word. */
