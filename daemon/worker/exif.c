@@ -10,7 +10,7 @@
 
 #define TAG_ORIENTATION	0x0112u
 
-enum tiff_type { TIFF_BYTE = 1, TIFF_SHORT = 3, TIFF_LONG = 4 };
+#define TYPE_SHORT	3u
 
 static uint32_t
 get(const uint8_t *p, int bytes, bool little)
@@ -42,23 +42,15 @@ cw_exif_orientation(const uint8_t *tiff, size_t n)
 	count = get(tiff + at, 2, little);
 	for (at += 2; count > 0 && n - at >= 12; count--, at += 12) {
 		const uint8_t *e = tiff + at;
-		uint32_t v = 0;
+		uint32_t v;
 
 		if (get(e, 2, little) != TAG_ORIENTATION)
 			continue;
-		if (get(e + 4, 4, little) != 1)
+		/* Browsers obey no other type. */
+		if (get(e + 2, 2, little) != TYPE_SHORT ||
+		    get(e + 4, 4, little) != 1)
 			return 0;
-		switch (get(e + 2, 2, little)) {
-		case TIFF_BYTE:
-			v = e[8];
-			break;
-		case TIFF_SHORT:
-			v = get(e + 8, 2, little);
-			break;
-		case TIFF_LONG:
-			v = get(e + 8, 4, little);
-			break;
-		}
+		v = get(e + 8, 2, little);
 		return v >= 1 && v <= 8 ? (int)v : 0;
 	}
 	return 0;

@@ -352,8 +352,12 @@ test_exif_blocks_that_lie_mean_as_is(void **state)
 	} cases[] = {
 		{ "short, big-endian", 6, 26, "MM\0\x2a\0\0\0\x08\0\1"
 		    "\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0" },
-		{ "long, little-endian", 8, 26, "II\x2a\0\x08\0\0\0\1\0"
+		{ "short, little-endian", 8, 26, "II\x2a\0\x08\0\0\0\1\0"
+		    "\x12\1\3\0\1\0\0\0\x08\0\0\0\0\0\0\0" },
+		{ "long", 0, 26, "II\x2a\0\x08\0\0\0\1\0"
 		    "\x12\1\4\0\1\0\0\0\x08\0\0\0\0\0\0\0" },
+		{ "byte", 0, 26, "II\x2a\0\x08\0\0\0\1\0"
+		    "\x12\1\1\0\1\0\0\0\x08\0\0\0\0\0\0\0" },
 		{ "directory in itself", 0, 26, "MM\0\x2a\0\0\0\0\0\1"
 		    "\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0" },
 		{ "directory outside", 0, 26, "MM\0\x2a\xff\xff\xff\xff\0\1"
