@@ -186,23 +186,23 @@ send_redacted(struct making *k, const struct cw_image *frames, bool invert,
 	    picture = cw_arena_mark(w->picture);
 	struct cw_region *list = cw_arena_zalloc(w->picture, CW_GUILTY_MAX,
 	    sizeof(*list));
+	struct cw_hide hide = { .region = list, .others = invert };
 	struct cw_err why = { "no room" };
 	enum cw_status st = CW_E_LIMIT;
 	uint8_t *bytes;
 	size_t n;
-	int regions = 0;
 
 	if (list != NULL && invert) {
-		regions = cw_guilty_mapped(w, t, frame, list);
+		hide.n = cw_guilty_mapped(w, t, frame, list);
 		st = CW_OK;
 	} else if (list != NULL)
 		st = cw_guilty_regions(w, t, frame, &frames[frame],
-		    k->cpu_end_us, list, &regions, &why);
-	if (st == CW_OK && regions == 0)
+		    k->cpu_end_us, list, &hide, &why);
+	if (st == CW_OK && hide.n == 0)
 		st = cw_err_set(&why, CW_E_NOT_FOUND, "nothing is flagged");
 	if (st == CW_OK)
-		st = cw_redact(&frames[frame], list, regions, invert,
-		    w->picture, &bytes, &n, &why);
+		st = cw_redact(&frames[frame], &hide, w->picture, &bytes, &n,
+		    &why);
 	if (st != CW_OK)
 		cw_task_without(t, "redaction", &why);
 	else

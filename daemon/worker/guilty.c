@@ -14,7 +14,7 @@ is_flagged(const struct cw_worker *w, const struct cw_task *t, uint32_t i)
 	const struct cw_policy *p;
 
 	cw_policy_set_category(&w->bank->set, i, &p, &c);
-	return t->image[i].source != CW_FROM_NONE &&
+	return !p->shadow && t->image[i].source != CW_FROM_NONE &&
 	    cw_thresholds_decide(&c->thresholds, t->image[i].score) !=
 	    CW_ALLOW;
 }
@@ -100,46 +100,81 @@ judge(struct cw_worker *w, const struct cw_task *t, const struct cw_image *im,
 	return st;
 }
 
-/* Add those views of the frame that are flagged with *n regions gone. */
-static enum cw_status
-add_views(struct cw_worker *w, const struct cw_task *t, uint32_t frame,
-    const struct cw_image *im, uint64_t cpu_end_us, struct cw_region *out,
-    int *n, struct cw_err *err)
-{
-	const struct cw_view *view[CW_VIEWS_MAX];
-	bool flagged[CW_VIEWS_MAX] = { false };
-	enum cw_status st = CW_OK;
-	int views = 0;
+enum hidden { SHOWN, MOSAIC, GREY };
 
-	for (uint32_t i = 0; i < t->res.nviews; i++)
-		if (t->frame_of[i] == frame)
-			view[views++] = &t->res.views[i];
-	for (int i = 0, m; i < views && st == CW_OK; i += m) {
-		m = views - i < w->chunk ? views - i : w->chunk;
+/* The views of one frame, and how much of each is hidden. */
+struct views {
+	const struct cw_view	*at[CW_VIEWS_MAX];
+	enum hidden		 hidden[CW_VIEWS_MAX];
+	int			 n;
+};
+
+/* Behind the regions of maps the views in mosaic, behind those the grey. */
+static void
+list_views(const struct views *v, int mapped, struct cw_region *list,
+    struct cw_hide *hide)
+{
+	hide->region = list;
+	hide->n = mapped;
+	for (int i = 0; i < v->n; i++)
+		if (v->hidden[i] == MOSAIC)
+			list[hide->n++] = all_of(v->at[i]);
+	hide->flat = 0;
+	for (int i = 0; i < v->n; i++)
+		if (v->hidden[i] == GREY) {
+			list[hide->n++] = all_of(v->at[i]);
+			hide->flat++;
+		}
+}
+
+/* Hide more of those views of im, redacted so far, that are flagged. */
+static enum cw_status
+hide_more(struct cw_worker *w, const struct cw_task *t,
+    const struct cw_image *im, uint64_t cpu_end_us, struct views *v,
+    bool *more, struct cw_err *err)
+{
+	bool flagged[CW_VIEWS_MAX];
+	enum cw_status st = CW_OK;
+
+	for (int i = 0, m; i < v->n && st == CW_OK; i += m) {
+		m = v->n - i < w->chunk ? v->n - i : w->chunk;
 		for (int k = i; k < i + m; k++)
 			flagged[k] = true;
 		if (cw_cpu_us() < cpu_end_us)
-			st = judge(w, t, im, view + i, m, flagged + i, err);
+			st = judge(w, t, im, v->at + i, m, flagged + i, err);
 	}
-	for (int i = 0; i < views && st == CW_OK; i++)
-		if (flagged[i])
-			out[(*n)++] = all_of(view[i]);
+	*more = false;
+	for (int i = 0; i < v->n && st == CW_OK; i++)
+		if (flagged[i] && v->hidden[i] != GREY) {
+			v->hidden[i]++;
+			*more = true;
+		}
 	return st;
 }
 
 enum cw_status
 cw_guilty_regions(struct cw_worker *w, const struct cw_task *t,
     uint32_t frame, const struct cw_image *im, uint64_t cpu_end_us,
-    struct cw_region *out, int *n, struct cw_err *err)
+    struct cw_region *list, struct cw_hide *hide, struct cw_err *err)
 {
-	const size_t mark = cw_arena_mark(w->picture);
-	struct cw_image y;
-	enum cw_status st;
+	const int mapped = cw_guilty_mapped(w, t, frame, list);
+	struct views v = { .n = 0 };
+	enum cw_status st = CW_OK;
+	bool more = true;
 
-	*n = cw_guilty_mapped(w, t, frame, out);
-	st = cw_redact_picture(im, out, *n, false, w->picture, &y, err);
-	if (st == CW_OK)
-		st = add_views(w, t, frame, &y, cpu_end_us, out, n, err);
-	cw_arena_release(w->picture, mark);
+	for (uint32_t i = 0; i < t->res.nviews; i++)
+		if (t->frame_of[i] == frame)
+			v.at[v.n++] = &t->res.views[i];
+	list_views(&v, mapped, list, hide);
+	while (more && st == CW_OK) {
+		const size_t mark = cw_arena_mark(w->picture);
+		struct cw_image y;
+
+		st = cw_redact_picture(im, hide, w->picture, &y, err);
+		if (st == CW_OK)
+			st = hide_more(w, t, &y, cpu_end_us, &v, &more, err);
+		list_views(&v, mapped, list, hide);
+		cw_arena_release(w->picture, mark);
+	}
 	return st;
 }

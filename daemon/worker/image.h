@@ -120,23 +120,30 @@ CW_MUST_USE enum cw_status cw_overlay_png(const struct cw_image *im,
     const char *caption, struct cw_arena *a, uint8_t **png, size_t *n,
     struct cw_err *err);
 
+/* What is to be hidden, in pixels of the original. */
+struct cw_hide {
+	const struct cw_region	*region;
+	int			 n;
+	int			 flat;	/* so many of the last: one grey */
+	bool			 others;	/* all but the regions */
+};
+
 /*
- * The regions (or all but them) made unreadable: a mosaic of at most
- * CW_REDACT_CELLS averages a side, softened, from which nothing finer can be
- * recovered.  JPEG in, JPEG out, everything else PNG; no metadata, no
- * thumbnail, and what was transparent there becomes opaque.  Decode with
- * want 0: the result is as large as im->rgb, regions are in pixels of the
- * original.  CW_E_LIMIT when the arena is too small (it takes twice the
- * picture).
+ * That made unreadable: a mosaic of at most CW_REDACT_CELLS averages a side,
+ * softened, from which nothing finer can be recovered; or nothing but grey.
+ * JPEG in, JPEG out, everything else PNG; no metadata, no thumbnail, and what
+ * was transparent there becomes opaque.  Decode with want 0: the result is as
+ * large as im->rgb.  CW_E_LIMIT when the arena is too small (it takes twice
+ * the picture).
  */
 #define CW_REDACT_CELLS	8
 CW_MUST_USE enum cw_status cw_redact(const struct cw_image *im,
-    const struct cw_region *regions, int nregions, bool invert,
-    struct cw_arena *a, uint8_t **out, size_t *n, struct cw_err *err);
+    const struct cw_hide *hide, struct cw_arena *a, uint8_t **out, size_t *n,
+    struct cw_err *err);
 
 /* The same as pixels beside im, in the arena, and not as a file. */
 CW_MUST_USE enum cw_status cw_redact_picture(const struct cw_image *im,
-    const struct cw_region *regions, int nregions, bool invert,
-    struct cw_arena *a, struct cw_image *out, struct cw_err *err);
+    const struct cw_hide *hide, struct cw_arena *a, struct cw_image *out,
+    struct cw_err *err);
 
 #endif /* CW_IMAGE_H */

@@ -147,6 +147,14 @@ mosaic(const struct cw_image *im, struct rect r, uint8_t *rgb,
 	}
 }
 
+static void
+grey(uint8_t *rgb, size_t pitch, struct rect r)
+{
+	for (int y = r.y0; y < r.y1 && r.x1 > r.x0; y++)
+		memset(rgb + (size_t)y * pitch + (size_t)r.x0 * 3, 0x80,
+		    (size_t)(r.x1 - r.x0) * 3);
+}
+
 /* What is hidden must not shine through the transparency either. */
 static void
 opaque(uint8_t *alpha, size_t pitch, struct rect r)
@@ -200,9 +208,8 @@ to_jpeg(const struct cw_image *im, const uint8_t *rgb, struct cw_arena *a,
 }
 
 enum cw_status
-cw_redact_picture(const struct cw_image *im, const struct cw_region *regions,
-    int nregions, bool invert, struct cw_arena *a, struct cw_image *out,
-    struct cw_err *err)
+cw_redact_picture(const struct cw_image *im, const struct cw_hide *hide,
+    struct cw_arena *a, struct cw_image *out, struct cw_err *err)
 {
 	const size_t pixels = (size_t)im->w * im->h;
 	uint8_t *rgb = cw_arena_alloc(a, pixels * 3);
@@ -217,21 +224,24 @@ cw_redact_picture(const struct cw_image *im, const struct cw_region *regions,
 	memcpy(rgb, im->rgb, pixels * 3);
 	if (alpha != NULL)
 		memcpy(alpha, im->alpha, pixels);
-	if (invert) {
+	if (hide->others) {
 		const struct rect all = { 0, 0, im->w, im->h };
 
 		mosaic(im, all, rgb, along);
 		opaque(alpha, (size_t)im->w, all);
 	}
-	for (int i = 0; i < nregions; i++) {
-		const struct rect r = rect_of(im, &regions[i]);
+	for (int i = 0; i < hide->n; i++) {
+		const struct rect r = rect_of(im, &hide->region[i]);
 
-		if (invert)
+		if (hide->others) {
 			copy_back(im, r, rgb, alpha);
-		else {
-			mosaic(im, r, rgb, along);
-			opaque(alpha, (size_t)im->w, r);
+			continue;
 		}
+		if (i < hide->n - hide->flat)
+			mosaic(im, r, rgb, along);
+		else
+			grey(rgb, (size_t)im->w * 3, r);
+		opaque(alpha, (size_t)im->w, r);
 	}
 	*out = *im;
 	out->rgb = rgb;
@@ -240,16 +250,15 @@ cw_redact_picture(const struct cw_image *im, const struct cw_region *regions,
 }
 
 enum cw_status
-cw_redact(const struct cw_image *im, const struct cw_region *regions,
-    int nregions, bool invert, struct cw_arena *a, uint8_t **out, size_t *n,
-    struct cw_err *err)
+cw_redact(const struct cw_image *im, const struct cw_hide *hide,
+    struct cw_arena *a, uint8_t **out, size_t *n, struct cw_err *err)
 {
 	const size_t mark = cw_arena_mark(a);
 	struct cw_image y;
 	uint8_t *file;
 	enum cw_status st;
 
-	st = cw_redact_picture(im, regions, nregions, invert, a, &y, err);
+	st = cw_redact_picture(im, hide, a, &y, err);
 	if (st == CW_OK && strcmp(im->format, "jpeg") == 0)
 		st = to_jpeg(&y, y.rgb, a, &file, n, err);
 	else if (st == CW_OK)

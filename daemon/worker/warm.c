@@ -132,7 +132,8 @@ warm_pictures(struct cw_worker *w, struct cw_err *err)
 {
 	struct cw_image im = { .format = "jpeg", .width = DUMMY_W,
 		.height = DUMMY_H, .frames = 1, .w = DUMMY_W, .h = DUMMY_H };
-	const struct cw_region all = { 0, 0, DUMMY_W / 2, DUMMY_H / 2, 1 };
+	const struct cw_region part = { 0, 0, DUMMY_W / 2, DUMMY_H / 2, 1 };
+	const struct cw_hide hide = { .region = &part, .n = 1 };
 	const uint32_t G = (uint32_t)cw_grid(w);
 	struct cw_map map = { .gw = G, .gh = G };
 	struct cw_view views[CW_VIEWS_MAX];
@@ -147,7 +148,7 @@ warm_pictures(struct cw_worker *w, struct cw_err *err)
 	if (im.rgb == NULL || map.values == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "no room");
 	memset(im.rgb, 0x77, DUMMY_W * DUMMY_H * 3);
-	st = cw_redact(&im, &all, 1, false, w->picture, &bytes, &n, err);
+	st = cw_redact(&im, &hide, w->picture, &bytes, &n, err);
 	if (st == CW_OK)
 		st = cw_decode(bytes, n, &w->init.limits, 0, w->picture, &im,
 		    &code, err);

@@ -61,6 +61,43 @@ check "two skulls are flagged" grep -q '"decision":"block"' "$TMP_DIR/out"
 cw redact -m "$starter" -p "$root/policies" -o "$TMP_DIR/none.png" "$TMP_DIR/two.png"
 cw scan -m "$starter" -p "$root/policies" --json "$TMP_DIR/none.png" >"$TMP_DIR/out"
 check "redacted, they are not" grep -q '"decision":"allow"' "$TMP_DIR/out"
+
+# What a mosaic does not hide becomes grey.
+"$PYTHON" - "$TMP_DIR/red.png" <<'EOT'
+import sys
+from PIL import Image
+Image.new("RGB", (320, 320), (220, 20, 20)).save(sys.argv[1])
+EOT
+one_policy() {	# KEY...: a policy of one category, that a red picture is in
+	cat >"$TMP_DIR/red.yaml" <<-EOT
+	schema: clipward.policy/1
+	id: red
+	version: 1
+	title: Red
+	$1
+	templates: ["a photo of {}."]
+	categories:
+	  - id: red.all
+	    title: Red
+	    severity: low
+	    prompts: [a red circle, something red]
+	    reason: {code: X-1, text: T.}
+	neutral: [a dog, a green square, a blue circle, a tree, a hat, a house, a cup]
+	thresholds: {review: 0.3, block: 0.5}
+	EOT
+}
+one_policy ""
+cw redact -m "$starter" -p "$TMP_DIR/red.yaml" -o "$TMP_DIR/grey.png" "$TMP_DIR/red.png"
+same "a picture of one colour is flagged" 1 $?
+same "and becomes grey" "(128, 128, 128)" "$("$PYTHON" -c '
+import sys
+from PIL import Image
+print(Image.open(sys.argv[1]).convert("RGB").getpixel((160, 160)))' "$TMP_DIR/grey.png")"
+one_policy "shadow: true"
+cw redact -m "$starter" -p "$TMP_DIR/red.yaml" -o "$TMP_DIR/shadow.png" "$TMP_DIR/red.png"
+same "a shadow policy flags nothing" 0 $?
+check "and redacts nothing" test ! -e "$TMP_DIR/shadow.png"
+
 check "something is written" test -s "$TMP_DIR/red"
 check "and not the image" sh -c '! cmp -s "$1" "$2"' - "$picture" "$TMP_DIR/red"
 

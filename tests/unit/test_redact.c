@@ -26,10 +26,11 @@ static struct cw_image
 redacted(const struct cw_image *im, const struct cw_region *r, int n,
     bool invert, uint8_t **file, size_t *len)
 {
+	const struct cw_hide hide = { .region = r, .n = n, .others = invert };
 	struct cw_image out;
 	const char *code;
 
-	if (cw_redact(im, r, n, invert, arena, file, len, &err) != CW_OK ||
+	if (cw_redact(im, &hide, arena, file, len, &err) != CW_OK ||
 	    cw_decode(*file, *len, &limits, 0, arena, &out, &code, &err) !=
 	    CW_OK)
 		fail_msg("%s", err.text);
