@@ -16,7 +16,6 @@
 /* Address space for names, tables and files; touched only where used. */
 #define TABLES_BYTES	((size_t)512 << 20)
 #define BOOT_BYTES	((size_t)512 << 20)
-#define BESIDE_MAX	((size_t)32 << 20)	/* a file beside the weights */
 
 /* "models/starter/" -> "starter"; "." -> the name it has in its parent */
 static void
@@ -68,8 +67,9 @@ fill_info(struct cw_model *m, const char *dir, const char *cache_dir)
 }
 
 /* What, beside the weights, an embedding depends on. */
-static void
-hash_beside(int dirfd, struct cw_arena *boot, char hex[CW_SHA256_HEX])
+static enum cw_status
+hash_beside(int dirfd, struct cw_arena *boot, char hex[CW_SHA256_HEX],
+    struct cw_err *err)
 {
 	static const char *const names[] = { "config.json",
 		"open_clip_config.json", "preprocessor_config.json",
@@ -80,17 +80,20 @@ hash_beside(int dirfd, struct cw_arena *boot, char hex[CW_SHA256_HEX])
 	for (size_t i = 0; i < CW_COUNT(names); i++) {
 		struct cw_bytes *part = &parts[2 * i];
 		char *bytes = "";
-		struct cw_err err;
+		enum cw_status st;
+		struct cw_err why;
 
-		/* One that isn't there is a name without bytes. */
 		part[0] = (struct cw_bytes){ names[i], strlen(names[i]) + 1 };
 		part[1].n = 0;
-		if (cw_read_file(dirfd, names[i], BESIDE_MAX, boot, &bytes,
-		    &part[1].n, &err) != CW_OK)
-			part[1].n = 0;
+		st = cw_read_file(dirfd, names[i], CW_TOKENIZER_FILE_MAX, boot,
+		    &bytes, &part[1].n, &why);
+		/* One that isn't there is a name without bytes. */
+		if (st != CW_OK && st != CW_E_NOT_FOUND)
+			return cw_err_set(err, CW_E_MODEL, "%s", why.text);
 		part[1].p = bytes;
 	}
 	cw_sha256(parts, CW_COUNT(parts), hex);
+	return CW_OK;
 }
 
 static enum cw_status
@@ -167,7 +170,7 @@ cw_model_open(const char *dir, const struct cw_model_opts *opts,
 	m->kernel = kernel;
 	st = load_parts(m, dirfd, dir, boot, err);
 	if (st == CW_OK)
-		hash_beside(dirfd, boot, m->info.config_sha256);
+		st = hash_beside(dirfd, boot, m->info.config_sha256, err);
 	cw_close(&dirfd);
 	if (st == CW_OK) {
 		fill_info(m, dir, cache);

@@ -15,7 +15,6 @@
 #define HIDDEN_MAX	65536
 #define LAYERS_MAX	256
 #define SIDE_MAX	4096		/* pixels */
-#define GRID_MAX	64		/* patches a side, as in a verdict */
 #define CONTEXT_MAX	4096
 #define VOCAB_MAX	(1 << 20)
 
@@ -356,9 +355,13 @@ read_open_clip(struct cw_val root, struct cw_model_config *c,
 
 /* ---- preprocessor_config.json ---- */
 
-/* 224, {"shortest_edge": 224} or {"height": 224, "width": 224} */
+/*
+ * 224, or {"shortest_edge": 224}; of a crop {"height": 224, "width": 224}.
+ * A size of height and width would squash the picture.
+ */
 static enum cw_status
-read_side(struct cw_val root, const char *key, int *out, struct cw_err *err)
+read_side(struct cw_val root, const char *key, bool crop, int *out,
+    struct cw_err *err)
 {
 	struct cw_val v = cw_val_get(root, key);
 	int height = 0, width = 0, edge = 0;
@@ -373,11 +376,13 @@ read_side(struct cw_val root, const char *key, int *out, struct cw_err *err)
 		return cw_val_int(root, key, 1, SIDE_MAX, out, err);
 	if ((st = read_ints(v, keys, CW_COUNT(keys), err)) != CW_OK)
 		return st;
-	if (edge == 0 && (height == 0 || height != width))
-		return cw_err_set(err, CW_E_MODEL, "%s: %s: want a number, "
-		    "shortest_edge, or height and width that are equal",
-		    root.file, key);
-	*out = edge != 0 ? edge : height;
+	if (crop && edge == 0 && height == width)
+		edge = height;
+	if (edge == 0)
+		return cw_err_set(err, CW_E_MODEL, "%s: %s: want a number%s",
+		    root.file, key, crop ? ", or height and width that are "
+		    "equal" : " or shortest_edge");
+	*out = edge;
 	return CW_OK;
 }
 
@@ -419,11 +424,11 @@ read_pixels(struct cw_val root, struct cw_model_config *c, struct cw_err *err)
 	enum cw_status st;
 
 	if ((st = check_steps(root, err)) != CW_OK ||
-	    (st = read_side(root, "size", &c->pixels.short_side,
+	    (st = read_side(root, "size", false, &c->pixels.short_side,
 	    err)) != CW_OK)
 		return st;
 	c->pixels.crop = c->pixels.short_side;
-	if ((st = read_side(root, "crop_size", &c->pixels.crop,
+	if ((st = read_side(root, "crop_size", true, &c->pixels.crop,
 	    err)) != CW_OK ||
 	    (st = read_means(root, "image_mean", -1e3, c->pixels.mean,
 	    err)) != CW_OK ||
@@ -463,10 +468,11 @@ read_main(int dirfd, const char *dir, const char *name, bool open_clip,
 	if (st == CW_OK && c->kind == CW_TOWER_VIT && c->P > c->S)
 		st = cw_err_set(err, CW_E_MODEL, "%s: patch_size %d is larger "
 		    "than image_size %d", doc.file, c->P, c->S);
-	if (st == CW_OK && c->kind == CW_TOWER_VIT && c->S / c->P > GRID_MAX)
+	if (st == CW_OK && c->kind == CW_TOWER_VIT &&
+	    c->S / c->P > CW_MODEL_GRID_MAX)
 		st = cw_err_set(err, CW_E_MODEL, "%s: %d by %d patches; want "
 		    "at most %d by %d", doc.file, c->S / c->P, c->S / c->P,
-		    GRID_MAX, GRID_MAX);
+		    CW_MODEL_GRID_MAX, CW_MODEL_GRID_MAX);
 	cw_doc_close(&doc);
 	return st;
 }

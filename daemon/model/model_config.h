@@ -18,6 +18,7 @@
 #include "model/model.h"
 
 #define CW_STAGES	4	/* of a ResNet */
+#define CW_MODEL_GRID_MAX	64	/* patches a side, as in a verdict */
 
 struct cw_encoder_config {
 	int		width, layers, heads, hidden;	/* W L H, MLP */

@@ -15,6 +15,7 @@
 #include "model/bpe.h"
 
 #define CW_TEXT_MAX	(1u << 20)	/* bytes of a text to tokenize */
+#define CW_TOKENIZER_FILE_MAX	((size_t)64 << 20)	/* bytes of any of its files */
 #define CW_TEXT_START	"<|startoftext|>"
 #define CW_TEXT_END	"<|endoftext|>"
 

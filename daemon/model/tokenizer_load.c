@@ -13,8 +13,6 @@
 #include "base/io.h"
 #include "model/doc.h"
 
-#define VOCAB_FILE_MAX	(64u << 20)	/* bytes */
-#define MERGES_FILE_MAX	(64u << 20)	/* bytes */
 #define CONFIG_MAX	(1u << 20)	/* bytes */
 #define MERGES_MAX	(4u << 20)	/* pairs */
 
@@ -137,12 +135,12 @@ load_two_files(struct loader *l)
 	char *merges;
 	size_t len, lines;
 
-	st = cw_doc_open(l->dirfd, l->dir, "vocab.json", VOCAB_FILE_MAX,
+	st = cw_doc_open(l->dirfd, l->dir, "vocab.json", CW_TOKENIZER_FILE_MAX,
 	    l->boot, &doc, l->err);
 	if (st != CW_OK)
 		return st;
 	root = cw_doc_root(&doc);
-	st = cw_read_file(l->dirfd, "merges.txt", MERGES_FILE_MAX, l->boot,
+	st = cw_read_file(l->dirfd, "merges.txt", CW_TOKENIZER_FILE_MAX, l->boot,
 	    &merges, &len, l->err);
 	if (st == CW_E_NOT_FOUND)
 		st = cw_err_set(l->err, CW_E_MODEL,
@@ -254,7 +252,7 @@ load_one_file(struct loader *l)
 	struct cw_doc doc;
 	enum cw_status st;
 
-	st = cw_doc_open(l->dirfd, l->dir, "tokenizer.json", VOCAB_FILE_MAX,
+	st = cw_doc_open(l->dirfd, l->dir, "tokenizer.json", CW_TOKENIZER_FILE_MAX,
 	    l->boot, &doc, l->err);
 	if (st != CW_OK)
 		return st;

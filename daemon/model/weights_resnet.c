@@ -135,6 +135,13 @@ cw_resnet_load(struct cw_lookup *l, const struct cw_model_config *c,
 		    l->file->what, c->S);
 		return;
 	}
+	if (side > CW_MODEL_GRID_MAX) {
+		l->st = cw_err_set(l->err, CW_E_MODEL, "%s: image_size %d "
+		    "leaves %d by %d cells to pool; want at most %d by %d",
+		    l->file->what, c->S, side, side, CW_MODEL_GRID_MAX,
+		    CW_MODEL_GRID_MAX);
+		return;
+	}
 	r->G = side;
 	r->T = side * side + 1;
 	r->stem[0] = load_conv(l, "visual", "conv1", "bn1", 3, half, 3, 2);

@@ -552,7 +552,7 @@ def make_vit(path, vocab, merges):
         "text_config": dict(hidden_size=32, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
                             vocab_size=len(vocab), max_position_embeddings=CONTEXT, eos_token_id=vocab[END])})
     dump(os.path.join(path, "preprocessor_config.json"),
-         dict(size={"height": 24, "width": 24}, crop_size=24, image_mean=rule["mean"], image_std=rule["std"]))
+         dict(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}, image_mean=rule["mean"], image_std=rule["std"]))
     write_vocab(path, vocab, merges, False)
     write_expected(path, c, w, "quick_gelu", vocab, merges, rule)
 

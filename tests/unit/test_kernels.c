@@ -42,6 +42,33 @@ test_every_kernel_multiplies_on_all_remainders(void **state)
 	}
 }
 
+/* More rows than an int holds the square of: those of a large ResNet. */
+static void
+test_very_many_rows(void **state)
+{
+	const int rows = 220000;
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++) {
+		const size_t mark = cw_arena_mark(arena);
+		struct cw_linear l = { 1, 1, w, NULL, k, NULL };
+		const struct cw_input in = { x, rows, 1, 1 };
+		void *packed = cw_arena_alloc(arena, k->packed_bytes(1, 1));
+
+		if (!k->supported())
+			continue;
+		k->pack(w, 1, 1, packed);
+		l.packed = packed;
+		k->apply(&l, &in, y, 1, CW_ACT_NONE, NULL, arena);
+		assert_false(cw_arena_overflowed(arena));
+		for (int i = 0; i < rows; i++)
+			near(k->name, "row", i, 0, y[i], x[i] * w[0],
+			    0.02 * fabs(x[i] * w[0]) + 1e-6);
+		cw_arena_release(arena, mark);
+	}
+}
+
 static void
 test_every_activation_is_exact_to_rounding(void **state)
 {
@@ -541,6 +568,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_kernel_multiplies_on_all_remainders),
+		TEST(test_very_many_rows),
 		TEST(test_every_activation_is_exact_to_rounding),
 		TEST(test_extreme_values_saturate_and_nan_stays_nan),
 		TEST(test_a_full_scratch_leaves_the_result_alone),

@@ -3,6 +3,8 @@
  */
 #include "arrays.h"
 
+#include <sys/stat.h>
+
 #include "model/kernels/kernel.h"
 
 /* The promise of the project, on unit vectors. */
@@ -337,16 +339,17 @@ put_file(const char *dir, const char *name, const char *text)
 	fclose(f);
 }
 
+/* A copy of a golden model, one of its files another. */
 static void
-make_dir(char *dir, const char *config)
+copy_dir(char *dir, const char *golden, const char *name, const char *text)
 {
 	char cmd[512];
 
 	strcpy(dir, "/tmp/cw-test-XXXXXX");
 	assert_non_null(mkdtemp(dir));
-	snprintf(cmd, sizeof(cmd), "cp tests/golden/vit/*.* %s", dir);
+	snprintf(cmd, sizeof(cmd), "cp tests/golden/%s/*.* %s", golden, dir);
 	assert_int_equal(system(cmd), 0);
-	put_file(dir, "config.json", config);
+	put_file(dir, name, text);
 }
 
 static void
@@ -356,6 +359,30 @@ remove_dir(const char *dir)
 
 	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
 	assert_int_equal(system(cmd), 0);
+}
+
+/* Such a model is refused with these words; NULL: it opens. */
+static void
+opens_or_says(const char *golden, const char *name, const char *text,
+    const char *want)
+{
+	struct cw_err err = { "" };
+	struct cw_model *m = NULL;
+	enum cw_status st;
+	char dir[32];
+
+	copy_dir(dir, golden, name, text);
+	st = cw_model_open(dir, &plain_opts, &m, &err);
+	remove_dir(dir);
+	if (want == NULL) {
+		must(st, &err);
+		cw_model_close(&m);
+		return;
+	}
+	if (st != CW_E_MODEL || strstr(err.text, want) == NULL)
+		fail_msg("%.200s\ngot %s \"%s\"; want \"%s\"", text,
+		    cw_status_name(st), err.text, want);
+	assert_null(m);
 }
 
 /* The golden model's own sizes; *_dict, where present, wins. */
@@ -406,23 +433,11 @@ test_a_wrong_configuration_is_refused_in_words(void **state)
 		{ "a million patches", "{\"vision_config\": {\"image_size\": "
 		    "4096, \"patch_size\": 1}}", "want at most 64 by 64" },
 	};
-	char dir[32];
 
 	(void)state;
-	for (size_t i = 0; i < CW_COUNT(cases); i++) {
-		struct cw_err err = { "" };
-		struct cw_model *m = NULL;
-		enum cw_status st;
-
-		make_dir(dir, cases[i].config);
-		st = cw_model_open(dir, &plain_opts, &m, &err);
-		remove_dir(dir);
-		if (st != CW_E_MODEL || strstr(err.text, cases[i].want) == NULL)
-			fail_msg("%s: got %s \"%s\"; want \"%s\"",
-			    cases[i].what, cw_status_name(st), err.text,
-			    cases[i].want);
-		assert_null(m);
-	}
+	for (size_t i = 0; i < CW_COUNT(cases); i++)
+		opens_or_says("vit", "config.json", cases[i].config,
+		    cases[i].want);
 }
 
 static void
@@ -441,27 +456,55 @@ test_pictures_are_prepared_as_for_clip_or_not_at_all(void **state)
 		    "rescale_factor is 0.0078125; want 1/255" },
 		{ "{\"size\": 32, \"crop_size\": 24}",
 		    "size is 32; want that of crop_size, 24" },
+		{ "{\"size\": {\"shortest_edge\": 24}, \"crop_size\": "
+		    "{\"height\": 24, \"width\": 24}}", NULL },
+		{ "{\"size\": {\"height\": 24, \"width\": 24}}",
+		    "size: want a number or shortest_edge" },
+		{ "{\"crop_size\": {\"height\": 24, \"width\": 20}}",
+		    "crop_size: want a number, or height and width that are "
+		    "equal" },
 	};
-	char dir[32];
 
 	(void)state;
-	for (size_t i = 0; i < CW_COUNT(cases); i++) {
-		struct cw_err err = { "" };
-		struct cw_model *m = NULL;
-		enum cw_status st;
+	for (size_t i = 0; i < CW_COUNT(cases); i++)
+		opens_or_says("vit", "preprocessor_config.json",
+		    cases[i].steps, cases[i].want);
+}
 
-		make_dir(dir, CONFIG(""));
-		put_file(dir, "preprocessor_config.json", cases[i].steps);
-		st = cw_model_open(dir, &plain_opts, &m, &err);
-		remove_dir(dir);
-		if (cases[i].want == NULL) {
-			must(st, &err);
-			cw_model_close(&m);
-		} else if (st != CW_E_MODEL ||
-		    strstr(err.text, cases[i].want) == NULL)
-			fail_msg("got %s \"%s\"; want \"%s\"",
-			    cw_status_name(st), err.text, cases[i].want);
-	}
+/* The golden open_clip models' own numbers, and how they prepare pictures. */
+#define OPEN_CLIP(vision, size, pre)					\
+	"{\"model_cfg\": {\"embed_dim\": 16, \"vision_cfg\": {" vision	\
+	", \"image_size\": " size "}, \"text_cfg\": "			\
+	"{\"context_length\": 20, \"vocab_size\": 600, \"width\": 32, "	\
+	"\"heads\": 2, \"layers\": 2}}, \"preprocess_cfg\": {" pre "}}"
+#define OPEN_VIT(pre)							\
+	OPEN_CLIP("\"patch_size\": 6, \"width\": 48, \"layers\": 3, "	\
+	"\"head_width\": 16, \"mlp_ratio\": 2.0", "20", pre)
+#define OPEN_RESNET(size)						\
+	OPEN_CLIP("\"width\": 4, \"layers\": [1, 1, 2, 1]", size, "")
+
+static void
+test_open_clips_words_for_pictures_and_their_sizes(void **state)
+{
+	static const struct {
+		const char	*golden, *config, *want;
+	} cases[] = {
+		{ "openai", OPEN_VIT("\"mode\": \"RGB\", \"interpolation\": \"bicubic\", "
+		    "\"resize_mode\": \"shortest\""), NULL },
+		{ "openai", OPEN_VIT("\"interpolation\": \"bilinear\""),
+		    "interpolation is \"bilinear\"; want bicubic" },
+		{ "openai", OPEN_VIT("\"resize_mode\": \"squash\""),
+		    "resize_mode is \"squash\"; want shortest" },
+		{ "openai", OPEN_VIT("\"mode\": \"L\""), "mode is \"L\"; want RGB" },
+		{ "resnet", OPEN_RESNET("64"), NULL },
+		{ "resnet", OPEN_RESNET("2080"), "65 by 65 cells to pool; want at most "
+		    "64 by 64" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(cases); i++)
+		opens_or_says(cases[i].golden, "open_clip_config.json",
+		    cases[i].config, cases[i].want);
 }
 
 static void
@@ -492,22 +535,29 @@ test_a_configuration_that_the_weights_deny_names_the_tensor(void **state)
 		    "{\"hidden_size\": 16}"),
 		    "want F32, F16 or BF16 [16]" },
 	};
-	char dir[32];
 
 	(void)state;
-	for (size_t i = 0; i < CW_COUNT(cases); i++) {
-		struct cw_err err = { "" };
-		struct cw_model *m = NULL;
-		enum cw_status st;
+	for (size_t i = 0; i < CW_COUNT(cases); i++)
+		opens_or_says("vit", "config.json", cases[i].config,
+		    cases[i].want);
+}
 
-		make_dir(dir, cases[i].config);
-		st = cw_model_open(dir, &plain_opts, &m, &err);
-		remove_dir(dir);
-		if (st != CW_E_MODEL || strstr(err.text, cases[i].want) == NULL)
-			fail_msg("%s: got %s \"%s\"; want \"%s\"",
-			    cases[i].what, cw_status_name(st), err.text,
-			    cases[i].want);
-	}
+/* What the model's hash is made of is there, is not, or is an error. */
+static void
+test_a_file_that_cannot_be_read_is_no_absent_one(void **state)
+{
+	struct cw_err err = { "" };
+	struct cw_model *m = NULL;
+	char dir[32], path[64];
+
+	(void)state;
+	copy_dir(dir, "vit", "config.json", CONFIG(""));
+	snprintf(path, sizeof(path), "%s/tokenizer.json", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(cw_model_open(dir, &plain_opts, &m, &err),
+	    CW_E_MODEL);
+	remove_dir(dir);
+	assert_non_null(strstr(err.text, "tokenizer.json"));
 }
 
 static void
@@ -608,6 +658,10 @@ main(void)
 		    test_a_wrong_configuration_is_refused_in_words),
 		cmocka_unit_test(
 		    test_pictures_are_prepared_as_for_clip_or_not_at_all),
+		cmocka_unit_test(
+		    test_a_file_that_cannot_be_read_is_no_absent_one),
+		cmocka_unit_test(
+		    test_open_clips_words_for_pictures_and_their_sizes),
 		cmocka_unit_test(
 		    test_a_configuration_that_the_weights_deny_names_the_tensor),
 		cmocka_unit_test(

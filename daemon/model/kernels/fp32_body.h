@@ -217,8 +217,8 @@ fp32_layer(const struct cw_linear *l, int p, int depth, int rows,
 		};
 
 		for (int i = 0; i < blocks; i++) {
-			int r = rows * i / blocks;
-			int n = rows * (i + 1) / blocks - r;
+			int r = cw_part(rows, i, blocks);
+			int n = cw_part(rows, i + 1, blocks) - r;
 			size_t at = (size_t)r * ldy + (size_t)o;
 
 			out.y = y + at;
@@ -243,7 +243,7 @@ fp32_straight(const struct cw_linear *l, const struct cw_input *x, float *y,
 	if (a == NULL)
 		return;
 	for (int i = 0; i < blocks; i++) {
-		int r = rows * i / blocks, n = rows * (i + 1) / blocks - r;
+		int r = cw_part(rows, i, blocks), n = cw_part(rows, i + 1, blocks) - r;
 
 		cw_transpose(x->x + (size_t)r * (size_t)x->ld, (size_t)x->ld,
 		    n, l->in, a + (size_t)r * in, (size_t)n);
@@ -304,11 +304,11 @@ fp32_gemm(int m, int n, int k, float alpha, const float *a, int lda,
 			fp32_pack_piece(b + at, (size_t)ldb, transposed,
 			    depth, out.cols, panel);
 			for (int i = 0; i < blocks; i++) {
-				int r = m * i / blocks;
+				int r = cw_part(m, i, blocks);
 
 				out.y = c + (size_t)r * (size_t)ldc + o;
 				out.residual = p > 0 ? out.y : NULL;
-				fp32_loose_tile(m * (i + 1) / blocks - r,
+				fp32_loose_tile(cw_part(m, i + 1, blocks) - r,
 				    depth, a + (size_t)r * (size_t)lda + p,
 				    (size_t)lda, panel, &out);
 			}

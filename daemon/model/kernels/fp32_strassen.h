@@ -429,13 +429,13 @@ strassen_apply(const struct cw_linear *l, const struct cw_input *x, float *y,
 	if (cw_arena_overflowed(scratch))
 		total = 0;
 	for (int i = 0; i < total; i++) {
-		const int r = pairs * (i % each) / each;
+		const int r = cw_part(pairs, i % each, each);
 		const int above = i / each * x->unit;
 		const float *rows = x->x + (size_t)(above + 2 * r) * ldx;
 		const size_t to = (size_t)(above + 2 * r) * (size_t)ldy;
 
 		g[n].at = above + 2 * r;
-		g[n].h = pairs * (i % each + 1) / each - r;
+		g[n].h = cw_part(pairs, i % each + 1, each) - r;
 		g[n].odd = 2 * (r + g[n].h) > x->unit;
 		if (strassen_even(&g[n], rows, ldx, l->in))
 			n++;

@@ -266,9 +266,9 @@ attend(const struct cw_head *h, struct cw_arena *scratch)
 		return;
 	pack_head(h, &b, turned);
 	for (int i = 0; i < blocks; i++) {
-		int first = h->n * i / blocks;
+		int first = cw_part(h->n, i, blocks);
 
-		attend_rows(h, &b, first, h->n * (i + 1) / blocks - first);
+		attend_rows(h, &b, first, cw_part(h->n, i + 1, blocks) - first);
 	}
 	cw_arena_release(scratch, mark);
 }

@@ -300,10 +300,10 @@ int8_apply_to(const struct cw_linear *l, const float *eps,
 	if (cw_arena_overflowed(scratch))
 		return;
 	for (int i = 0; i < blocks; i++) {
-		int r = rows * i / blocks;
+		int r = cw_part(rows, i, blocks);
 
 		cut[i] = int8_pack_block(x->x + (size_t)r * (size_t)x->ld,
-		    (size_t)x->ld, rows * (i + 1) / blocks - r, l->in, eps,
+		    (size_t)x->ld, cw_part(rows, i + 1, blocks) - r, l->in, eps,
 		    plain, a + (size_t)r * words, info + r);
 	}
 	for (int o = 0; o < l->out; o += N, panel += bytes) {
@@ -315,7 +315,7 @@ int8_apply_to(const struct cw_linear *l, const float *eps,
 		};
 
 		for (int i = 0; i < blocks; i++) {
-			int r = rows * i / blocks;
+			int r = cw_part(rows, i, blocks);
 			size_t at = (size_t)r * (size_t)ldy + (size_t)o;
 			size_t step = 4 * N / (size_t)blocks;
 
@@ -323,7 +323,7 @@ int8_apply_to(const struct cw_linear *l, const float *eps,
 			out.residual = residual != NULL ? residual + at : NULL;
 			out.rows = info + r;
 			out.direct = out.cols == N && !cut[i];
-			int8_tiles[rows * (i + 1) / blocks - r]((int)quads,
+			int8_tiles[cw_part(rows, i + 1, blocks) - r]((int)quads,
 			    a + (size_t)r * words, panel + bytes +
 			    (size_t)i * step * quads, step, &out);
 		}

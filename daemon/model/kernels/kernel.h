@@ -76,6 +76,13 @@ extern const struct cw_kernel cw_fp32_openblas;
 extern const struct cw_kernel cw_int8_avx512vnni, cw_int8_avxvnni;
 extern const struct cw_kernel cw_int8_avx2, cw_int8_plain;
 
+/* Where part i of `parts` even ones of n rows begins. */
+static inline int
+cw_part(int n, int i, int parts)
+{
+	return (int)((int64_t)n * i / parts);
+}
+
 /* The widest instruction set this CPU has. */
 const struct cw_isa *cw_isa_best(void);
 
