@@ -164,6 +164,7 @@ cw_views_share(const struct cw_image *frames, int n, int *squares)
 			room += cw_views_grounds(&frames[cw_views_frame(i,
 			    looks, n)]);
 	} while (room > (int)CW_VIEWS_MAX);
+	CW_CHECK(room > 0);
 	*squares = (int)CW_VIEWS_MAX / room;
 	if (*squares > CW_SQUARES_MAX)
 		*squares = CW_SQUARES_MAX;
