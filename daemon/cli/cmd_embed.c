@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/local.h"
 #include "cli/verdict_print.h"
+#include "format/utf8.h"
 
 struct embed {
 	struct cw_cli		*cli;
@@ -57,10 +58,13 @@ print_embedding(const float *v, size_t n)
 static void
 warn_cut(struct cw_cli *cli, const char *text, const struct cw_text_done *t)
 {
+	const char *clean = cw_text_clean(text, cli->arena);
+	const int shown = (int)cw_utf8_cut(clean, 40);
+
 	if (t->length > t->nids)
-		cw_warn("\"%.40s%s\" makes %u tokens; the model reads the "
-		    "first %u", cw_text_clean(text, cli->arena),
-		    strlen(text) > 40 ? "..." : "", t->length, t->nids);
+		cw_warn("\"%.*s%s\" makes %u tokens; the model reads the "
+		    "first %u", shown, clean, clean[shown] != '\0' ? "..." :
+		    "", t->length, t->nids);
 }
 
 static enum cw_status
@@ -148,6 +152,7 @@ cw_cmd_embed(struct cw_cli *cli, int argc, char **argv)
 	if ((rc = cw_local_settings(cli, &e.local)) != CW_GO_ON)
 		return rc;
 	/* A job is scored against something, if only one word. */
+	e.local.own_prompts = true;
 	if (cw_adhoc_policy("a picture", &(struct cw_strings){ 0 },
 	    cli->arena, &e.local.set, &err) != CW_OK)
 		return cw_complain("%s", err.text);

@@ -220,6 +220,7 @@ choose_policies(struct state *s)
 	if (r->prompt != NULL && r->policy != NULL)
 		return cw_complain("%s: --prompt and --policy; want one",
 		    r->cli->command->name);
+	r->local.own_neutral = r->prompt != NULL && r->neutral.n == 0;
 	if (r->prompt != NULL)
 		return cw_adhoc_policy(r->prompt, &r->neutral, r->cli->arena,
 		    &r->local.set, &err) == CW_OK ? CW_GO_ON :

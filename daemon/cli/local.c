@@ -252,8 +252,8 @@ say_long(struct cw_local *l, const struct cw_policy_set *set)
 	struct cw_warnings own = { .n = 0 };
 	struct cw_warnings *w = l->lints ? &l->warnings : &own;
 
-	cw_policy_set_lint_long(set, cw_clients_policies(l->clients),
-	    l->arena, w);
+	cw_policy_set_lint_long(set, !l->own_neutral,
+	    cw_clients_policies(l->clients), l->arena, w);
 	for (size_t i = 0; i < own.n; i++)
 		cw_warn("%s", own.text[i]);
 	if (own.dropped > 0)
@@ -273,7 +273,7 @@ cw_local_start(struct cw_local *l, const struct cw_policy_set *set,
 	say_missing(&l->cfg);
 	if (cw_clients_open(&opts, &l->clients, &err) != CW_OK)
 		return cw_complain("%s", err.text);
-	if (set != NULL)
+	if (set != NULL && !l->own_prompts)
 		say_long(l, set);
 	if (set != NULL &&
 	    strcmp(cw_clients_facts(l->clients)->name, "starter") == 0)

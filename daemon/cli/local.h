@@ -20,6 +20,8 @@ struct cw_local {
 	uint64_t		 workers, batch, threads;
 	bool			 exact;		/* decode at full size */
 	bool			 lints;		/* warnings are its output */
+	/* of the set: prompts that nobody wrote, all or the neutral ones */
+	bool			 own_prompts, own_neutral;
 
 	/* filled by cw_local_settings, then by cw_local_start */
 	struct cw_config	 cfg;
@@ -79,7 +81,7 @@ int cw_local_open_policies(struct cw_cli *cli, struct cw_local *l,
 /*
  * Start count workers with l->set (or none); says once what starter knows.
  * Prompts that are cut off are warned of, or with l->lints added to
- * l->warnings.
+ * l->warnings; not those that are our own.
  */
 int cw_local_start(struct cw_local *l, const struct cw_policy_set *set,
     uint32_t count);

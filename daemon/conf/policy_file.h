@@ -64,8 +64,11 @@ CW_MUST_USE enum cw_status cw_policy_set_find_tests(
 void cw_policy_set_lint_model(const struct cw_policy_set *set,
     const char *sha256, struct cw_arena *a, struct cw_warnings *warnings);
 
-/* Warn of the prompts whose ends a worker's model does not read. */
-void cw_policy_set_lint_long(const struct cw_policy_set *set,
+/*
+ * Warn of the prompts, with `neutral` of neutral ones too, whose ends a
+ * worker's model does not read.
+ */
+void cw_policy_set_lint_long(const struct cw_policy_set *set, bool neutral,
     const struct cw_policy_done *done, struct cw_arena *a,
     struct cw_warnings *warnings);
 

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "conf/policy_read.h"
+#include "format/utf8.h"
 
 #define NEUTRAL_FEW	8u	/* fewer make every image look suspicious */
 
@@ -164,6 +165,8 @@ cw_policy_set_lint_model(const struct cw_policy_set *set,
 	}
 }
 
+#define SHOWN	80	/* bytes of a prompt in a warning */
+
 /* The prompt of a bank index; *where is its category, or "neutral". */
 static const struct cw_prompt *
 prompt_at(const struct cw_policy *p, size_t bank, const char **where)
@@ -181,7 +184,7 @@ prompt_at(const struct cw_policy *p, size_t bank, const char **where)
 }
 
 void
-cw_policy_set_lint_long(const struct cw_policy_set *set,
+cw_policy_set_lint_long(const struct cw_policy_set *set, bool neutral,
     const struct cw_policy_done *done, struct cw_arena *a,
     struct cw_warnings *warnings)
 {
@@ -192,13 +195,18 @@ cw_policy_set_lint_long(const struct cw_policy_set *set,
 				p->file[0] != '\0' ? p->file : p->id, 0, 0 };
 			const struct cw_prompt *prompt;
 			const char *where;
+			int shown;
 
+			if (!neutral && done->longs[i].bank >= p->neutral_bank)
+				continue;
 			prompt = prompt_at(p, done->longs[i].bank, &where);
-			if (prompt != NULL)
-				warn(warnings, a, &at, "policy %s, "
-				    "%s: prompt \"%.80s\" makes %u tokens in "
-				    "its template; the model reads the first "
-				    "%u", p->id, where, prompt->text,
-				    done->longs[i].tokens, done->context);
+			if (prompt == NULL)
+				continue;
+			shown = (int)cw_utf8_cut(prompt->text, SHOWN);
+			warn(warnings, a, &at, "policy %s, %s: prompt "
+			    "\"%.*s%s\" makes %u tokens in its template; the "
+			    "model reads the first %u", p->id, where, shown,
+			    prompt->text, prompt->text[shown] != '\0' ?
+			    "..." : "", done->longs[i].tokens, done->context);
 		}
 }

@@ -3,6 +3,8 @@
  */
 #include "format/utf8.h"
 
+#include <string.h>
+
 /* Length of the sequence at p, or 0 when it is ill-formed. */
 static size_t
 sequence(const unsigned char *p, size_t left)
@@ -51,4 +53,16 @@ cw_utf8_valid(const char *s, size_t n)
 		n -= k;
 	}
 	return true;
+}
+
+size_t
+cw_utf8_cut(const char *s, size_t most)
+{
+	size_t n = strnlen(s, most + 1);
+
+	if (n <= most)
+		return n;
+	for (n = most; n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80; n--)
+		;
+	return n;
 }

@@ -93,7 +93,7 @@ try_policies(struct cw_generation *g, int fd, struct cw_arena *a,
 	if (st == CW_OK && !done.ok)
 		st = cw_err_set(err, CW_E_CONFIG, "%s", done.message);
 	if (st == CW_OK)
-		cw_policy_set_lint_long(&g->set, &done, g->arena,
+		cw_policy_set_lint_long(&g->set, true, &done, g->arena,
 		    &g->warnings);
 	return st;
 }

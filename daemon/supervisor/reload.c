@@ -274,7 +274,7 @@ cw_reload_measured(struct cw_daemon *d, struct cw_generation *g,
 	if (r->measured == g->set.generation)
 		return;
 	r->measured = g->set.generation;
-	cw_policy_set_lint_long(&g->set, done, g->arena, &g->warnings);
+	cw_policy_set_lint_long(&g->set, true, done, g->arena, &g->warnings);
 	if (g->warnings.n > before)
 		log_warnings(g, before);
 }

@@ -190,6 +190,11 @@ cw scan -m "$starter" -p "$TMP_DIR/long.yaml" "$picture" >/dev/null
 check "scan warns of it" grep -q "warning: .*$said" "$TMP_DIR/err"
 cw embed -m "$starter" -t "$words$words" -t knife >/dev/null
 same "embed of a text that is cut off" 1 "$(grep -c 'warning: "knife .*tokens; the model reads' "$TMP_DIR/err")"
+cw explain -m "$starter" --prompt "$words" "$picture" >/dev/null
+same "explain of a prompt that is" 1 "$(grep -c 'tokens in its template' "$TMP_DIR/err")"
+umlauts=$(printf 'k\303\266rper %.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20)
+cw embed -m "$starter" -t "x$umlauts" >/dev/null
+check "cut between characters" sh -c 'iconv -f UTF-8 -t UTF-8 "$1" >/dev/null' - "$TMP_DIR/err"
 cw tokenize -m "$starter" "$words$words" >/dev/null
 same "tokenize of one" 1 "$(grep -c 'warning: "knife .*tokens; the model reads' "$TMP_DIR/err")"
 config "policies: $TMP_DIR/long.yaml"

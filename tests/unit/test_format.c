@@ -968,6 +968,13 @@ test_utf8_follows_the_standard(void **state)
 		assert_int_equal(cw_utf8_valid(cases[i].s,
 		    strlen(cases[i].s)), cases[i].want);
 	assert_false(cw_utf8_valid("a\0b", 3));
+	assert_int_equal(cw_utf8_cut("abc", 3), 3);
+	assert_int_equal(cw_utf8_cut("abcd", 3), 3);
+	assert_int_equal(cw_utf8_cut("ab\303\266", 4), 4);
+	assert_int_equal(cw_utf8_cut("ab\303\266", 3), 2);
+	assert_int_equal(cw_utf8_cut("a\342\202\254", 3), 1);
+	assert_int_equal(cw_utf8_cut("\360\237\230\200", 3), 0);
+	assert_int_equal(cw_utf8_cut("", 0), 0);
 }
 
 int
