@@ -6,6 +6,9 @@
  * GATE_INIT -> GATE_READY, then REQUESTs up and REPLYs, PUBLISHes, PAUSEs
  * down, in any order.  A route names one client of one gate's life: replies
  * to a route that is gone are dropped, the sender asks again under its id.
+ * A SUBMIT of a sender that hears nothing has a number of its own with
+ * CW_ROUTE_PUSHED set: the gate keeps it until it is ACCEPTED or REJECTED, and
+ * sends it again after a BUSY.
  */
 #ifndef CW_GATE_MSG_H
 #define CW_GATE_MSG_H
@@ -20,6 +23,8 @@
 #include "format/job.h"
 #include "format/pack.h"
 
+#define CW_ROUTE_PUSHED		((uint64_t)1 << 63)
+#define CW_PUSHED_MAX		512u	/* without an answer, of one gate */
 #define CW_ENDPOINTS_MAX	16u
 #define CW_CURVE_CLIENTS_MAX	4096u
 
@@ -60,7 +65,7 @@ const char *cw_verb_name(enum cw_verb v);	/* "SUBMIT" */
 int cw_verb_parse(const char *s, size_t n);	/* -1 when none */
 const char *cw_answer_name(enum cw_answer v);
 
-struct cw_request {		/* frame id = route; 0: nobody to answer */
+struct cw_request {		/* frame id = route */
 	enum cw_verb	 verb;
 	bool		 has_job;
 	struct cw_job	 job;		/* SUBMIT: whole; GET, CANCEL: id only */

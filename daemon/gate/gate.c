@@ -16,6 +16,7 @@
 #include "gate/message.h"
 #include "gate/peers.h"
 #include "gate/pub.h"
+#include "gate/pushed.h"
 #include "gate/socket.h"
 #include "gate/subscribers.h"
 #include "gate/zap.h"
@@ -36,6 +37,8 @@
 /* Fields of a packed request beside its image. */
 #define FIELDS_BYTES	((size_t)64 << 10)
 #define SCRATCH_KEEP	((size_t)1 << 20)
+/* Of limits.pending_bytes, for jobs of PULL that are not stored yet. */
+#define PUSHED_SHARE	4
 /* A client list of CW_CURVE_CLIENTS_MAX keys with names. */
 #define KEYS_BYTES	((size_t)4 << 20)
 /*
@@ -54,6 +57,7 @@ struct cw_gate {
 	struct cw_socket	*submit, *pull, *zap;	/* or NULL */
 	struct cw_pub		 pub;
 	struct cw_peers		*peers;		/* of submit */
+	struct cw_pushed	*pushed;	/* by way of pull */
 	struct cw_subscribers	*subs;		/* of pub; NULL: no keys */
 	struct cw_arena		*scratch;	/* one message */
 	bool			 paused;	/* by the supervisor */
@@ -165,6 +169,8 @@ cw_gate_open(const struct cw_gate_init *init, struct cw_arena *a,
 		return cw_err_sys(err, "/proc/self/statm");
 	if ((st = cw_peers_open(init->secret_key[0] != '\0',
 	    init->reply_bytes, &g->stats, &g->peers, err)) != CW_OK ||
+	    (st = cw_pushed_open(init->pending_bytes / PUSHED_SHARE,
+	    init->retry_ms, &g->pushed, err)) != CW_OK ||
 	    (st = open_arenas(g, err)) != CW_OK ||
 	    (st = cw_net_open(&g->net, err)) != CW_OK ||
 	    (st = open_zap(g, a, err)) != CW_OK ||
@@ -239,48 +245,33 @@ full_for(const struct cw_gate *g, size_t nimage)
 static bool
 takes_pull(const struct cw_gate *g)
 {
-	return !g->paused && !full_for(g, g->init->max_bytes);
+	return !g->paused && cw_pushed_takes(g->pushed) &&
+	    !full_for(g, g->init->max_bytes);
 }
 
-/* May this client say this?  Without CURVE everybody local may, but reload. */
-static bool
-allowed(const struct cw_gate *g, const struct cw_request *q)
-{
-	static const uint32_t any_of[CW_VERBS] = {
-		[CW_V_SUBMIT] = CW_R_SUBMIT,
-		[CW_V_GET] = CW_R_SUBMIT | CW_R_WATCH,
-		[CW_V_CANCEL] = CW_R_SUBMIT,
-		[CW_V_PING] = CW_R_SUBMIT | CW_R_WATCH | CW_R_RELOAD,
-		[CW_V_RELOAD] = CW_R_RELOAD,
-	};
-
-	if (g->zap == NULL)
-		return q->verb != CW_V_RELOAD;
-	return (q->rights & any_of[q->verb]) != 0;
-}
-
-/* Whose key it is; a key that is not listed any more has no rights. */
+/* Until the supervisor has it; turn() sends it. */
 static void
-name_client(const struct cw_gate *g, const char *key, struct cw_request *q)
+keep(struct cw_gate *g, const struct cw_pack *w)
 {
-	const uint32_t i = cw_zap_client(g->clients, g->nclients, key);
+	struct cw_err err;
 
-	if (i >= g->nclients)
+	if (cw_pushed_keep(g->pushed, w, &err) == CW_OK)
 		return;
-	memcpy(q->key, g->clients[i].key, sizeof(q->key));
-	q->rights = g->clients[i].rights;
+	g->stats.busy++;
+	cw_log(CW_LOG_ERR, "pull state=lost error=%s",
+	    cw_quote(err.text).text);
 }
 
+/* r NULL: of who hears nothing. */
 static void
 pass_on(struct cw_gate *g, struct cw_route *r, const struct cw_request *q)
 {
-	struct cw_frame f = { .type = CW_F_GATE_REQUEST,
-	    .id = r != NULL ? r->number : 0 };
+	struct cw_frame f = { .type = CW_F_GATE_REQUEST };
 	const char *id = q->has_job ? q->job.id : "";
 	struct cw_pack w;
 
-	if ((q->verb == CW_V_SUBMIT && g->paused) ||
-	    full_for(g, q->job.nimage)) {
+	if (r != NULL && ((q->verb == CW_V_SUBMIT && g->paused) ||
+	    full_for(g, q->job.nimage))) {
 		busy(g, r, id);
 		return;
 	}
@@ -290,10 +281,26 @@ pass_on(struct cw_gate *g, struct cw_route *r, const struct cw_request *q)
 		reject(g, r, id, "limit", "message too large to pass on");
 		return;
 	}
+	if (r == NULL) {
+		keep(g, &w);
+		return;
+	}
+	f.id = r->number;
 	f.body = w.p;
 	f.len = (uint32_t)w.len;
 	if (!cw_uplink_put(g->uplink, &f))
 		busy(g, r, id);
+}
+
+/* What was pushed and is due goes to the supervisor while there is room. */
+static void
+send_pushed(struct cw_gate *g, uint64_t now)
+{
+	struct cw_frame f;
+
+	while (cw_pushed_due(g->pushed, now, &f) && !full_for(g, f.len) &&
+	    cw_uplink_put(g->uplink, &f))
+		cw_pushed_sent(g->pushed, f.id);
 }
 
 static void
@@ -319,11 +326,11 @@ take_message(struct cw_gate *g, const struct cw_multipart *m, bool routed)
 		return;
 	}
 	if (g->zap != NULL)
-		name_client(g, m->user, &msg.request);
+		cw_zap_name(g->clients, g->nclients, m->user, &msg.request);
 	if (r != NULL && msg.request.verb != CW_V_SUBMIT &&
 	    cw_peers_deaf(g->peers, r))
 		return;
-	if (!allowed(g, &msg.request))
+	if (!cw_zap_allows(g->zap != NULL, &msg.request))
 		reject(g, r, msg.id, "unsupported", "this takes a CURVE "
 		    "key that has the right to it");
 	else if (msg.request.verb == CW_V_PING)
@@ -384,7 +391,9 @@ on_reply(struct cw_gate *g, const struct cw_frame *f, struct cw_unpack *u,
 
 	if ((st = cw_reply_unpack(u, g->scratch, &m, err)) != CW_OK)
 		return st;
-	if (r == NULL)
+	if ((f->id & CW_ROUTE_PUSHED) != 0)
+		cw_pushed_answer(g->pushed, f->id, m.answer, cw_now_ms());
+	else if (r == NULL)
 		g->stats.dropped_replies++;
 	else
 		cw_peers_answer(g->peers, r, m.answer, m.json, m.parts,
@@ -475,12 +484,9 @@ resident_bytes(const struct cw_gate *g)
 	char line[128];
 	const ssize_t n = pread(g->statm, line, sizeof(line) - 1, 0);
 
-	if (n <= 0)
-		return 0;
-	line[n] = '\0';
-	if (sscanf(line, "%lu %lu", &all, &resident) != 2)
-		return 0;
-	return resident * 4096;
+	line[n > 0 ? n : 0] = '\0';
+	return sscanf(line, "%lu %lu", &all, &resident) == 2 ?
+	    resident * 4096 : 0;
 }
 
 static void
@@ -511,7 +517,7 @@ tick(struct cw_gate *g, uint64_t now, struct cw_err *err)
 	g->tick_at = now + TICK_MS;
 	g->stats.held_bytes = cw_peers_held(g->peers);
 	if (resident > HOARD_BYTES + cw_uplink_pending(g->uplink) +
-	    g->stats.held_bytes)
+	    cw_pushed_bytes(g->pushed) + g->stats.held_bytes)
 		return cw_err_set(err, CW_E_LIMIT, "peers' messages fill %zu "
 		    "MB; want at most %zu", resident >> 20,
 		    HOARD_BYTES >> 20);
@@ -560,6 +566,8 @@ turn(struct cw_gate *g, struct cw_err *err)
 	}
 	wait = now < g->tick_at ? g->tick_at - now : 0;
 	wait = cw_peers_held(g->peers) > 0 && wait > HELD_MS ? HELD_MS : wait;
+	if (!item[0].want_write)	/* else there may be no room for it */
+		wait = cw_pushed_wait(g->pushed, now, wait);
 	st = cw_sockets_wait(item, n, (int)wait, err);
 	cw_peers_pump(g->peers);
 	if (st == CW_OK && at[CHANNEL]->readable)
@@ -572,7 +580,8 @@ turn(struct cw_gate *g, struct cw_err *err)
 	if (st == CW_OK && at[PULL] != NULL && at[PULL]->readable &&
 	    takes_pull(g))
 		st = read_peers(g, g->pull, false, err);
-	if (st == CW_OK && (now = cw_now_ms()) >= g->tick_at)
+	send_pushed(g, now = cw_now_ms());
+	if (st == CW_OK && now >= g->tick_at)
 		st = tick(g, now, err);
 	return st == CW_OK ? cw_uplink_flush(g->uplink, err) : st;
 }
@@ -585,5 +594,7 @@ cw_gate_run(struct cw_gate *g, struct cw_err *err)
 	CW_CHECK_OBJ(g, GATE_MAGIC);
 	while ((st = turn(g, err)) == CW_OK)
 		;
+	cw_pushed_hurry(g->pushed);
+	send_pushed(g, cw_now_ms());
 	return st;
 }

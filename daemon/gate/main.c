@@ -101,6 +101,7 @@ prepare_process(void)
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);	/* stderr may be a file */
 	/* ipc:// sockets are for the daemon's user and group. */
 	(void)umask(0117);
 	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {

@@ -95,3 +95,30 @@ cw_zap_answer(struct cw_socket *zap, const struct cw_multipart *m,
 	};
 	return cw_socket_send(zap, reply, CW_COUNT(reply)) == CW_OK;
 }
+
+void
+cw_zap_name(const struct cw_curve_client *clients, uint32_t n,
+    const char *key, struct cw_request *q)
+{
+	const uint32_t i = cw_zap_client(clients, n, key);
+
+	if (i >= n)
+		return;
+	memcpy(q->key, clients[i].key, sizeof(q->key));
+	q->rights = clients[i].rights;
+}
+
+bool
+cw_zap_allows(bool curve, const struct cw_request *q)
+{
+	static const uint32_t any_of[CW_VERBS] = {
+		[CW_V_SUBMIT] = CW_R_SUBMIT,
+		[CW_V_GET] = CW_R_SUBMIT | CW_R_WATCH,
+		[CW_V_CANCEL] = CW_R_SUBMIT,
+		[CW_V_PING] = CW_R_SUBMIT | CW_R_WATCH | CW_R_RELOAD,
+		[CW_V_RELOAD] = CW_R_RELOAD,
+	};
+
+	return curve ? (q->rights & any_of[q->verb]) != 0 :
+	    q->verb != CW_V_RELOAD;
+}

@@ -36,4 +36,13 @@ bool cw_zap_answer(struct cw_socket *zap, const struct cw_multipart *m,
     const struct cw_curve_client *clients, uint32_t n, uint64_t number,
     bool *granted);
 
+/*
+ * Say in a request whose key it is and what rights that has; none if it is not
+ * among the clients (any more).
+ */
+void cw_zap_name(const struct cw_curve_client *clients, uint32_t n,
+    const char *key, struct cw_request *q);
+/* May its sender say this?  Without CURVE everybody local may, but reload. */
+bool cw_zap_allows(bool curve, const struct cw_request *q);
+
 #endif /* CW_ZAP_H */

@@ -15,6 +15,13 @@
 #include "supervisor/spool.h"
 #include "supervisor/turn.h"
 
+/* Is it of a sender that hears nothing?  Then only the gate is told. */
+static bool
+is_pushed(uint64_t route)
+{
+	return (route & CW_ROUTE_PUSHED) != 0;
+}
+
 static void
 say(struct cw_daemon *d, uint64_t route, enum cw_answer answer,
     const char *id, const char *json)
@@ -106,6 +113,10 @@ answer_stored(struct cw_daemon *d, uint64_t route,
 		id_in_use(d, route, id);
 		return true;
 	}
+	if (is_pushed(route)) {
+		accepted(d, route, id, true);
+		return true;
+	}
 	if (cw_spool_get_artifacts(d->spool, id, cw_turn_arena(d), parts,
 	    CW_PARTS_MAX, &n, &err) != CW_OK)
 		n = 0;
@@ -148,14 +159,14 @@ refusal(const struct cw_daemon *d, const struct cw_job *j,
 
 /*
  * Room for one more?  Who can't be told BUSY gets the whole table: the gate
- * is paused by then, and what it had read already would be lost.
+ * is paused by then, and has read a few of its jobs already.
  */
 static bool
 room_for(const struct cw_daemon *d, uint64_t route, const struct cw_job *j)
 {
 	if (cw_queue_full(d->queue))
 		return false;
-	if (route == 0)
+	if (is_pushed(route))
 		return true;
 	return cw_queue_count(d->queue) < d->cfg->limits.pending &&
 	    cw_queue_bytes(d->queue) + j->nimage <=
@@ -224,7 +235,7 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 		d->stats.duplicates++;
 		cw_slot_route(s, route);
 		/* Scored in this very turn: its verdict is on its way. */
-		if (s->state != CW_SLOT_DONE)
+		if (s->state != CW_SLOT_DONE || is_pushed(route))
 			accepted(d, route, j->id, true);
 		return;
 	}
@@ -234,7 +245,7 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 	}
 	/* An id that can't be looked up might have its verdict.  Nothing new
 	 * while stopping, but of who can't be told so: it is stored. */
-	if (st != CW_E_NOT_FOUND || (d->stopping && route != 0) ||
+	if (st != CW_E_NOT_FOUND || (d->stopping && !is_pushed(route)) ||
 	    cw_spool_sick(d->spool)) {
 		busy(d, route, j->id);
 		return;
@@ -248,7 +259,7 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 	if (st == CW_OK)
 		return;
 	/* Who can't be told BUSY gets a verdict of its own, later. */
-	if ((st != CW_E_BUSY || route == 0) && room_for(d, route, j))
+	if ((st != CW_E_BUSY || is_pushed(route)) && room_for(d, route, j))
 		enqueue(d, route, req, sha256, key);
 	else
 		busy(d, route, j->id);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "format/gate_msg.h"
+
 #define QUEUE_MAGIC	0x9e0e0e5du
 #define UNREAD_MS	1000	/* between two tries to read a row */
 
@@ -212,7 +214,7 @@ cw_queue_next(const struct cw_queue *q, const struct cw_slot *s)
 void
 cw_slot_route(struct cw_slot *s, uint64_t route)
 {
-	if (route == 0)
+	if (route == 0 || (route & CW_ROUTE_PUSHED) != 0)
 		return;
 	for (uint32_t i = 0; i < s->nroutes; i++)
 		if (s->routes[i] == route)

@@ -23,8 +23,7 @@
 #include "supervisor/timer.h"
 #include "supervisor/turn.h"
 
-#define SPARE_SLOTS	1024u	/* jobs of senders that can't be told BUSY, read
-				   by the gate before it was paused */
+#define SPARE_SLOTS	(2 * CW_PUSHED_MAX)	/* of a gate and the next */
 #define STOP_JOBS_MS	3500	/* for the batches in hand, on SIGTERM */
 #define STOP_GATE_MS	1000	/* then for the gate to send what it has */
 #define STOP_TICK_MS	10

@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 import zmq
@@ -143,7 +144,12 @@ def plain():
     submit(p, {"id": "p1"})
     route, q = g.request()
     check("PULL takes jobs that nobody waits for",
-          q["id"] == "p1" and route == 0, (route, q))
+          q["id"] == "p1" and route >> 63 == 1, (route, q))
+    fr.send(g.chan, fr.GATE_REPLY, route, fr.reply("BUSY", "{}"))
+    check("one that is BUSY comes again", g.request() == (route, q))
+    fr.send(g.chan, fr.GATE_REPLY, route, fr.reply("ACCEPTED", "{}"))
+    fr.send(g.chan, fr.GATE_REPLY, route, fr.reply("BUSY", "{}"))
+    fr.send(g.chan, fr.GATE_REPLY, route + 99, fr.reply("BUSY", "{}"))
 
     s = client(zmq.SUB, g.ends["pub"], subscribe=b"verdict.block.")
     got = None
@@ -198,7 +204,8 @@ def plain():
     p.send_multipart([b"what", b"ever"])
     p.send_multipart([b"CW1", b"GET", b'{"id":"a1"}'])
     submit(p, {"id": "p2"})
-    check("garbage to PULL is skipped", g.request()[1]["id"] == "p2")
+    check("garbage to PULL is skipped, ACCEPTED has gone",
+          g.request()[1]["id"] == "p2")
 
     fr.send(g.chan, fr.GATE_PAUSE, 0, fr.u8(1))
     r.send_multipart([b"CW1", b"PING"])
@@ -221,6 +228,52 @@ def plain():
           g.stats["malformed"] >= len(broken) - 1, g.stats)
     code = g.close()
     check("the channel's end is the gate's", code == 0, code)
+
+
+def pushed():
+    """What is pushed is kept until it is stored, and no more than that."""
+    g = Gate(submit=ANY, pull=ANY).ready()
+    d = client(zmq.DEALER, g.ends["submit"])
+    p = client(zmq.PUSH, g.ends["pull"])
+    sender = threading.Thread(target=lambda: [
+        submit(p, {"id": "p%d" % i}) for i in range(700)])
+    sender.start()
+    routes = {}
+
+    def take():
+        route, q = g.request()
+        routes[q["id"]] = route
+        return q["id"]
+
+    order = [take() for _ in range(512)]
+    check("in order", order == ["p%d" % i for i in range(512)], order[:9])
+    d.send_multipart([b"CW1", b"GET", b'{"id":"a1"}'])
+    check("then no more of them", g.request()[1]["verb"] == "GET")
+    for i in range(100, 150):
+        fr.send(g.chan, fr.GATE_REPLY, routes["p%d" % i],
+                fr.reply("ACCEPTED", "{}"))
+    d.send_multipart([b"CW1", b"GET", b'{"id":"a2"}'])
+    check("a hole in the middle makes no room",
+          g.request()[1]["id"] == "a2")
+    for i in range(100):
+        fr.send(g.chan, fr.GATE_REPLY, routes["p%d" % i],
+                fr.reply(("REJECTED", "ACCEPTED")[i % 2], "{}"))
+    order = [take() for _ in range(150)]
+    check("what is stored makes room for as many",
+          order == ["p%d" % i for i in range(512, 662)], order[:9])
+    for k in "p150", "p600", "p661":
+        fr.send(g.chan, fr.GATE_REPLY, routes[k], fr.reply("BUSY", "{}"))
+    fr.send(g.chan, fr.GATE_PAUSE, 0, fr.u8(1))
+    again = [g.request()[1]["id"] for _ in range(3)]
+    check("three come again", again == ["p150", "p600", "p661"], again)
+    for k in again:
+        fr.send(g.chan, fr.GATE_REPLY, routes[k], fr.reply("BUSY", "{}"))
+    g.chan.shutdown(socket.SHUT_WR)
+    again = [g.request()[1]["id"] for _ in range(3)]
+    check("and once more before it goes", sorted(again) ==
+          ["p150", "p600", "p661"], again)
+    check("ends", g.close() == 0)
+    sender.join()
 
 
 def slow_supervisor():
@@ -602,7 +655,7 @@ def sources(tmp):
     check("ipc: ends", g.close() == 0)
 
 
-for part in (plain, slow_supervisor, slow_clients, slow_subscribers, curve,
+for part in (plain, pushed, slow_supervisor, slow_clients, slow_subscribers, curve,
              stolen_identity, refusals, lambda: sources(os.environ["TMP_DIR"])):
     try:
         part()

@@ -1,7 +1,7 @@
 #!/bin/sh
 # shellcheck disable=SC2119,SC2317  # functions with defaults, called by name
-# Large images to PULL, more than may wait: who pushes is held up, the gate
-# holds little of it, and all that was taken is scored.
+# To PULL, more than may wait, of large images and of small ones: who pushes is
+# held up, the gate holds little of it, and all that was taken is scored.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -60,4 +60,57 @@ check("all of it is scored", not lost, len(lost))
 check.done()
 EOT
 same "the gate is the same one" "$gate" "$(child gate)"
+stop
+
+config 'limits: {pending: 100}
+workers: {count: 1, batch: 64, deadline: 10m}
+log: {to: stderr, level: notice}'
+start
+"$PYTHON" - "$(child worker)" <<'EOT' || FAILED=1
+import os, signal, subprocess, sys, threading
+sys.path.insert(0, os.environ["ROOT"] + "/tests/e2e")
+from client import *
+check = Checks()
+worker = int(sys.argv[1])
+small = picture(1, (16, 16))
+
+
+def stats():
+    s = subprocess.run([os.environ["CW_BUILD"] + "/clipward", "--socket",
+                        os.environ["TMP_DIR"] + "/control.sock", "status", "--json"],
+                       stdout=subprocess.PIPE, check=True).stdout
+    s = json.loads(s)
+    n = s["counters"]
+    return s["gate"]["messages"], n["accepted"] + n["cached"], n["busy"]
+
+
+def push(k):
+    s = socket(zmq.PUSH, os.environ["PULL"], 20.0, linger=60000)
+    for n in range(500):
+        s.send_multipart([b"CW1", b"SUBMIT", b'{"id":"s%d.%d","explain":'
+                          b'"never"}' % (k, n), small])
+    s.close()
+
+
+os.kill(worker, signal.SIGSTOP)
+threads = [threading.Thread(target=push, args=(k,)) for k in range(3)]
+for t in threads:
+    t.start()
+was, now = (0, 0, 0), stats()
+while was != now or now[1] < 100:
+    time.sleep(0.3)
+    was, now = now, stats()
+check("all that is read is stored, and it is not all", now[0] == now[1] and
+      100 <= now[1] < 1500 and now[2] == 0, now)
+figure("of 1500 small ones the gate read %d, 100 may wait, %d are stored" %
+       now[:2])
+os.kill(worker, signal.SIGCONT)
+for t in threads:
+    t.join()
+end = time.monotonic() + 60
+while stats()[1] < 1500 and time.monotonic() < end:
+    time.sleep(0.2)
+check("in the end all are", stats()[1:] == (1500, 0), stats())
+check.done()
+EOT
 finish

@@ -62,6 +62,20 @@ def fill():
     os.close(fd)
 
 
+push = socket(zmq.PUSH, d.status()["endpoints"]["pull"], 10.0, linger=60000)
+pushed = set()
+
+
+def push_some(k):
+    """To PULL, which answers nothing: what it takes has to be stored."""
+    for _ in range(k):
+        ident = "p%d" % len(pushed)
+        push.send_multipart([b"CW1", b"SUBMIT",
+                             b'{"id":"%s","explain":"never"}' % ident.encode(),
+                             pool[len(pushed) % 8] + ident.encode()])
+        pushed.add(ident)
+
+
 backs, gone = [], set()
 for round_ in range(3 if LONG else 2):
     submit(20)
@@ -72,6 +86,7 @@ for round_ in range(3 if LONG else 2):
     late = submit(1)
     c.ask("CANCEL", id=late[0])
     late += submit(19)
+    push_some(20)
     for _ in range(2):
         c.ask("PING")
         c.until(lambda: c.answers[-1:] == [("PONG", {})], 10)
@@ -148,6 +163,13 @@ check("no descriptors: back in five seconds",
 c.until(lambda: set(c.accepted) <= set(c.verdicts), 30)
 gone |= set(c.accepted) - set(c.verdicts)
 check("and nothing accepted is lost at the end", not gone, sorted(gone)[:5])
+end = time.monotonic() + 20
+while pushed - set(c.verdicts) and time.monotonic() < end:
+    for i in pushed - set(c.verdicts):
+        c.ask("GET", id=i)
+    c.until(lambda: pushed <= set(c.verdicts), 0.5)
+check("nor what was pushed meanwhile", pushed <= set(c.verdicts),
+      len(pushed - set(c.verdicts)))
 check("the daemon ends well", d.kill(signal.SIGTERM) == 0)
 figure("%d accepted over %d full disks: %d lost, back after %.0f ms at most "
        "(bound 5000)" % (len(c.accepted), len(backs), len(gone),
