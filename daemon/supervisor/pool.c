@@ -16,6 +16,7 @@
 #include "conf/config.h"
 #include "supervisor/reload.h"
 #include "supervisor/timer.h"
+#include "supervisor/trial.h"
 #include "supervisor/worker.h"
 
 #define BODY_BYTES	(96u << 20)	/* of a frame from a worker: the vectors
@@ -199,6 +200,7 @@ spawn(struct cw_worker *w)
 	if (cw_spawn(argv, env, &w->pid, &fd, &err) != CW_OK) {
 		cw_worker_set_state(w, CW_W_DEAD, err.text);
 		cw_timer_set(w->timer, BACKOFF_MOST_MS);
+		cw_trial_start_failed(w->d);
 		return;
 	}
 	w->blamed = w->innocent = w->hung = w->awaits_policy = false;
@@ -245,7 +247,6 @@ cw_worker_make_room(struct cw_worker *w)
 {
 	CW_CHECK(w->state == CW_W_IDLE);
 	w->makes_room = true;
-	w->d->pool->successor = w;
 	cw_worker_retire(w, true, "another is to try a policy set");
 }
 
@@ -288,23 +289,17 @@ count_start_failure(struct cw_worker *w, const char *how)
 	    "clipward-worker: ended while starting (%s)", how);
 }
 
-/* The set that it tried, or was to try, is refused. */
+/* The set that it tried, or that waits for it, is refused. */
 static void
 end_its_trial(struct cw_worker *w)
 {
-	struct cw_pool *p = w->d->pool;
-
 	if (w->trial != NULL) {
 		cw_generation_unref(&w->trial);
 		w->tests_left = 0;
 		cw_reload_tried(w->d, CW_TRIAL_DIED,
 		    "the worker on trial died");
-	} else if (p->successor == w && !w->makes_room) {
-		/* Else one worker after the other would make room for none. */
-		p->successor = NULL;
-		cw_reload_tried(w->d, CW_TRIAL_DIED,
-		    "a new worker can't start");
-	}
+	} else if (w->gen == NULL)
+		cw_trial_start_failed(w->d);
 }
 
 /* Both its channel and its process are gone. */

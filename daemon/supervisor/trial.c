@@ -30,40 +30,70 @@ begin_trial(struct cw_worker *w, struct cw_generation *g)
 	(void)cw_worker_give_set(w, g);
 }
 
+/* There is nothing to learn from it but that a worker takes it. */
+static bool
+takes_any(const struct cw_generation *g)
+{
+	return g->missing == 0 && !cw_generation_has_tests(g);
+}
+
+/* Will it be idle, and without a job, of itself? */
+static bool
+comes(const struct cw_worker *w)
+{
+	return w->state == CW_W_DYING || w->state == CW_W_DEAD ||
+	    w->state == CW_W_STARTING || (w->state == CW_W_BUSY && !w->used);
+}
+
+/* None will come that can try it. */
+static void
+no_worker(struct cw_daemon *d)
+{
+	cw_reload_tried(d, CW_TRIAL_DIED, d->pool->changed ? "the model has "
+	    "changed since the daemon started; restart the daemon" :
+	    "a new worker can't start");
+}
+
 void
 cw_trial_place(struct cw_daemon *d)
 {
 	struct cw_generation *g = cw_reload_wants_trial(d);
 	struct cw_worker *used = NULL;
-	bool any, comes = false;
+	bool waits = false;
 
 	if (g == NULL)
 		return;
-	/* Then there is nothing to learn from it but that it takes the set. */
-	any = g->missing == 0 && !cw_generation_has_tests(g);
 	for (uint32_t i = 0; i < d->pool->n; i++) {
 		struct cw_worker *w = &d->pool->workers[i];
-		const bool idle = w->state == CW_W_IDLE;
 
-		if (idle && (!w->used || any)) {
-			d->pool->successor = NULL;
+		if (w->state == CW_W_IDLE && (!w->used || takes_any(g))) {
 			begin_trial(w, g);
 			return;
 		}
-		if (idle)
+		if (w->state == CW_W_IDLE)
 			used = w;
-		else if (w->makes_room || w->state == CW_W_STARTING ||
-		    (w->state == CW_W_BUSY && !w->used))
-			comes = true;
+		waits = waits || comes(w);
 	}
-	if (used == NULL || comes)
+	if (used == NULL || (waits && !d->pool->changed))
 		return;
 	/* Its successor would not be taken: better an old set than none. */
 	if (d->pool->changed)
-		cw_reload_tried(d, CW_TRIAL_DIED, "the model has changed "
-		    "since the daemon started; restart the daemon");
+		no_worker(d);
 	else
 		cw_worker_make_room(used);
+}
+
+void
+cw_trial_start_failed(struct cw_daemon *d)
+{
+	const struct cw_generation *g = cw_reload_wants_trial(d);
+	bool serves = false;
+
+	for (uint32_t i = 0; i < d->pool->n; i++)
+		serves = serves || d->pool->workers[i].state == CW_W_IDLE ||
+		    d->pool->workers[i].state == CW_W_BUSY;
+	if (g != NULL && !(serves && takes_any(g)))
+		no_worker(d);
 }
 
 /* ---- the pictures ---- */

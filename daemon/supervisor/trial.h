@@ -19,9 +19,15 @@
 
 /*
  * Give the set that waits for a trial to an idle worker; when it must be one
- * that has had no job, and none such is there or starting, one makes room.
+ * that has had no job, and none such is there or to come, one makes room.
  */
 void cw_trial_place(struct cw_daemon *d);
+
+/*
+ * A worker has not come up.  A set that waits for one like it is refused: it
+ * might wait for ever, and no other need make room for nothing.
+ */
+void cw_trial_start_failed(struct cw_daemon *d);
 
 /*
  * POLICY_DONE for w->trial: takes the vectors, then begins with the tests,

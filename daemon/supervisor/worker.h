@@ -87,7 +87,6 @@ struct cw_pool {
 	struct event		*sweep;		/* deadlines of waiting jobs */
 	double			 job_us;	/* moving mean, per worker */
 	uint64_t		 scored_ms;	/* when anything last was */
-	struct cw_worker	*successor;	/* made for a trial, not ready yet */
 };
 
 /* worker_init.c: INIT as the configuration wants it, in the arena. */
