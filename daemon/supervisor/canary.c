@@ -73,11 +73,20 @@ send_canary(struct cw_worker *w)
 	cw_job_pack(&j, &pk);
 	CW_CHECK(cw_pack_ok(&pk));
 	w->canary_ticket = w->d->pool->next_ticket++;
+	w->canary_ms = cw_now_ms();
+	w->canary_set = w->gen->set.generation;
 	cw_worker_set_state(w, CW_W_BUSY, "");
 	cw_timer_set(w->timer, w->d->cfg->workers.deadline_ms);
 	if (cw_link_send(&w->link, CW_F_JOB, 0, w->canary_ticket, pk.p,
 	    pk.len, &err) != CW_OK)
 		cw_worker_retire(w, true, err.text);
+}
+
+void
+cw_canary_first(struct cw_worker *w)
+{
+	if (w->d->pool->canary == NULL && w->gen != NULL)
+		send_canary(w);
 }
 
 void
@@ -90,52 +99,71 @@ cw_canary_tick(struct cw_daemon *d)
 		struct cw_worker *w = &p->workers[i];
 
 		if (w->state != CW_W_IDLE || w->awaits_policy ||
-		    w->gen != cw_reload_current(d) ||
-		    (w->canary_ms != 0 && now - w->canary_ms < EVERY_MS))
+		    w->gen != cw_reload_current(d))
 			continue;
-		w->canary_ms = now;
-		send_canary(w);
+		if (w->canary_ms == 0 || now - w->canary_ms >= EVERY_MS ||
+		    w->canary_set != w->gen->set.generation)
+			send_canary(w);
 	}
 }
 
-/* The first under this set: from now on its cosines are the known ones. */
 static enum cw_status
-learn_canary(struct cw_generation *g, const struct cw_result *res,
+learn_canary(struct cw_pool *p, const struct cw_result *res,
     struct cw_err *err)
 {
-	const size_t n = g->set.nprompts;
-
-	g->canary = cw_arena_floats(g->arena, n);
-	if (g->canary == NULL)
+	p->canary = cw_arena_floats(p->facts_arena, res->embed);
+	if (p->canary == NULL)
 		return cw_err_set(err, CW_E_LIMIT, "canary: no room");
-	memcpy(g->canary, res->cosines, n * sizeof(*g->canary));
+	memcpy(p->canary, res->embeds, res->embed * sizeof(*p->canary));
 	return CW_OK;
+}
+
+static float
+cosine(const float *a, const float *b, uint32_t n)
+{
+	double dot = 0, aa = 0, bb = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		dot += (double)a[i] * b[i];
+		aa += (double)a[i] * a[i];
+		bb += (double)b[i] * b[i];
+	}
+	return (float)(dot / sqrt(aa * bb));
 }
 
 enum cw_status
 cw_canary_result(struct cw_worker *w, struct cw_unpack *r,
     struct cw_err *err)
 {
-	struct cw_generation *g = w->gen;
+	const struct cw_generation *g = w->gen;
+	struct cw_pool *p = w->d->pool;
 	struct cw_result res;
 	enum cw_status st;
 
-	st = cw_result_unpack(r, &g->set, w->d->pool->scratch, &res, err);
+	st = cw_result_unpack(r, &g->set, p->scratch, &res, err);
 	if (st != CW_OK)
 		return st;
 	if (res.failed)
 		return cw_err_set(err, CW_E_FORMAT, "canary: %s: %s",
 		    res.code, res.message);
-	if (g->canary == NULL &&
-	    (st = learn_canary(g, &res, err)) != CW_OK)
+	if (res.nviews != 1 || res.embed != g->embed)
+		return cw_err_set(err, CW_E_FORMAT, "canary: %u views of %u "
+		    "values; want one of %u", res.nviews, res.embed,
+		    g->embed);
+	if (p->canary == NULL && !w->used &&
+	    (st = learn_canary(p, &res, err)) != CW_OK)
 		return st;
-	for (size_t i = 0; i < g->set.nprompts; i++)
-		if (!(fabsf(res.cosines[i] - g->canary[i]) < COSINE_MOST))
+	for (size_t i = 0; p->canary != NULL && i < g->set.nprompts; i++) {
+		const float want = cosine(p->canary, g->vecs + i * g->embed,
+		    g->embed);
+
+		if (!(fabsf(res.cosines[i] - want) < COSINE_MOST))
 			return cw_err_set(err, CW_E_NUMERIC, "canary: cosine "
 			    "%zu is %.6f; want %.6f", i,
-			    (double)res.cosines[i], (double)g->canary[i]);
+			    (double)res.cosines[i], (double)want);
+	}
 	w->canary_ticket = 0;
-	w->d->pool->scored_ms = cw_now_ms();
+	p->scored_ms = cw_now_ms();
 	(void)evtimer_del(w->timer);
 	cw_worker_set_state(w, CW_W_IDLE, "");
 	return CW_OK;

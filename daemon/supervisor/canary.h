@@ -4,9 +4,10 @@
  * Runs in: supervisor.  Private to the pool.
  *
  * *Ready* means more than that processes exist: a small picture is scored in
- * time and with its known cosines.  The first result under a policy set
- * makes them known; a worker that differs later (memory that went bad, a
- * file that changed under its map) is replaced.
+ * time and with the cosines of its known embedding to the prompts.  A worker
+ * that has had no job yet makes that known, before its first; one that differs
+ * later (memory that went bad, a file that changed under its map, a stranger's
+ * doing) is replaced.
  */
 #ifndef CW_CANARY_H
 #define CW_CANARY_H
@@ -14,7 +15,13 @@
 #include "base/status.h"
 #include "supervisor/worker.h"
 
-/* Give it to every idle worker that is due.  Call about once a second. */
+/* Of a worker that is idle, and has had no job: is the embedding known, or
+ * does it make it known now? */
+void cw_canary_first(struct cw_worker *w);
+/*
+ * Give it to every idle worker that is due: every half minute, and under each
+ * new set.  Call about once a second.
+ */
 void cw_canary_tick(struct cw_daemon *d);
 /* The RESULT of w->canary_ticket.  CW_E_FORMAT, CW_E_NUMERIC: replace it. */
 CW_MUST_USE enum cw_status cw_canary_result(struct cw_worker *w,

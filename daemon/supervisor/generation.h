@@ -32,8 +32,6 @@ struct cw_generation {
 	bool			*have;		/* [nprompts] */
 	uint32_t		 missing;	/* prompts without a vector */
 	int64_t			 loaded_us;	/* wall clock */
-	float			*canary;	/* [nprompts] cosines of canary.c's
-						   picture, NULL: not known yet */
 };
 
 /*

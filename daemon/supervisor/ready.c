@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "conf/config.h"
+#include "supervisor/canary.h"
 #include "supervisor/reload.h"
 #include "supervisor/timer.h"
 #include "supervisor/worker.h"
@@ -115,6 +116,7 @@ cw_worker_has_set(struct cw_worker *w)
 
 	(void)evtimer_del(w->timer);
 	cw_worker_set_state(w, CW_W_IDLE, "");
+	cw_canary_first(w);
 	/* The first has proved model and policies: the others may come. */
 	for (uint32_t i = 0; i < p->n; i++)
 		if (p->workers[i].state == CW_W_DEAD &&

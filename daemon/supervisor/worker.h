@@ -54,6 +54,7 @@ struct cw_worker {
 	uint64_t		 test_ticket;	/* of the first */
 	uint64_t		 canary_ticket;	/* under way, or 0 */
 	uint64_t		 canary_ms;	/* when it was last sent, 0: never */
+	uint64_t		 canary_set;	/* under which generation */
 	struct cw_err		 test_why;	/* of the first that failed */
 	bool			 awaits_policy;	/* POLICY_DONE for gen comes first */
 	struct cw_sent		*sent;		/* [batch] */
@@ -78,6 +79,8 @@ struct cw_pool {
 	struct cw_arena		*facts_arena;
 	struct cw_model_facts	 facts;
 	const char		*model_key, *text_key, *verdict_key;
+	float			*canary;	/* [embed] of canary.c's picture,
+						   NULL: not known yet */
 	uint32_t		 start_failures;	/* before any was ready */
 	int			 exit_code;
 	struct cw_err		 failed;

@@ -203,6 +203,26 @@ check("new ones are made by a worker that has read nothing",
 check("and the others stay", after == before, len(after))
 check("whoever made room is no death", counters()["worker_deaths"] == deaths,
       counters()["worker_deaths"])
+
+# What the supervisor's own picture should give is not the liar's to say: it
+# goes, and the honest ones after it stay.
+c.submit(picture(950, form="JPEG") + b"LIE:canary;", id="canary0",
+         explain="never")
+c.until(lambda: "canary0" in c.verdicts, 20)
+deaths = counters()["worker_deaths"]
+out = reload(r"version: \d+", "version: 100")
+end = time.monotonic() + 20
+while counters()["worker_deaths"] == deaths and time.monotonic() < end:
+    time.sleep(0.05)
+check("who lies about the canary goes", out.returncode == 0 and
+      counters()["worker_deaths"] == deaths + 1, out)
+for i in range(101, 103):
+    out = reload(r"version: \d+", "version: %d" % i)
+    time.sleep(1.5)             # a canary goes out once a second
+c.submit(picture(951, form="JPEG"), id="canary1", explain="never")
+c.until(lambda: "canary1" in c.verdicts, 20)
+check("who is honest stays", out.returncode == 0 and "canary1" in c.verdicts
+      and counters()["worker_deaths"] == deaths + 1, counters())
 check.done()
 EOT
 finish
