@@ -388,7 +388,7 @@ take_policy_done(struct cw_worker *w, uint64_t id, struct cw_unpack *r,
 	if (!done.ok)
 		return cw_err_set(err, CW_E_FORMAT,
 		    "refused a set that another took: %s", done.message);
-	cw_reload_measured(w->d, w->gen, &done);
+	cw_reload_measured(w->gen, &done);
 	w->awaits_policy = false;
 	if (w->state == CW_W_STARTING)
 		cw_worker_has_set(w);

@@ -62,12 +62,14 @@ static void on_frame(void *owner, const struct cw_frame *f);
 static void on_gone(void *owner, enum cw_status st,
     const struct cw_err *why);
 
+/* What a gate is told first; *keys holds what is in it. */
 static enum cw_status
-read_keys(struct cw_daemon *d, struct cw_err *err)
+read_init(const struct cw_config *cfg, struct cw_gate_init *init,
+    struct cw_arena **keys, struct cw_err *err)
 {
-	const struct cw_config *cfg = d->cfg;
-	struct cw_gates *g = d->gates;
-	struct cw_gate_init init = {
+	enum cw_status st;
+
+	*init = (struct cw_gate_init){
 		.submit = cfg->queue.submit,
 		.pull = cfg->queue.pull,
 		.pub = cfg->verdicts.pub,
@@ -78,35 +80,29 @@ read_keys(struct cw_daemon *d, struct cw_err *err)
 		.reply_bytes = cfg->limits.reply_bytes,
 		.retry_ms = RETRY_MS,
 	};
-	struct cw_arena *keys;
-	enum cw_status st;
 
-	if ((st = cw_arena_open(16u << 20, &keys, err)) != CW_OK)
+	if ((st = cw_arena_open(16u << 20, keys, err)) != CW_OK)
 		return st;
 	if (cfg->curve.secret_key_file[0] != '\0')
-		st = cw_curve_secret(cfg->curve.secret_key_file, keys,
-		    init.secret_key, err);
+		st = cw_curve_secret(cfg->curve.secret_key_file, *keys,
+		    init->secret_key, err);
 	if (st == CW_OK && cfg->curve.clients_file[0] != '\0')
-		st = cw_curve_clients(cfg->curve.clients_file, keys,
-		    &init.clients, &init.nclients, err);
-	if (st != CW_OK) {
-		cw_arena_close(&keys);
-		return st;
-	}
-	cw_arena_close(&g->keys);
-	g->keys = keys;
-	g->init = init;
-	return CW_OK;
+		st = cw_curve_clients(cfg->curve.clients_file, *keys,
+		    &init->clients, &init->nclients, err);
+	if (st != CW_OK)
+		cw_arena_close(keys);
+	return st;
 }
 
 static enum cw_status
-send_init(struct cw_gates *g, struct cw_err *err)
+send_init(struct cw_gates *g, const struct cw_gate_init *init,
+    struct cw_err *err)
 {
 	struct cw_pack w;
 
 	cw_arena_reset(g->scratch, KEEP_BYTES);
 	cw_pack_init(&w, g->scratch, 4096);
-	cw_gate_init_pack(&g->init, &w);
+	cw_gate_init_pack(init, &w);
 	CW_CHECK(cw_pack_ok(&w));
 	return cw_link_send(&g->ch, CW_F_GATE_INIT, 0, 0, w.p, w.len, err);
 }
@@ -125,7 +121,7 @@ start(struct cw_daemon *d, struct cw_err *err)
 	g->started_ms = cw_now_ms();
 	g->log_rate = (struct cw_log_rate){ 0 };
 	if ((st = cw_link_open(&g->ch, fd, err)) != CW_OK ||
-	    (st = send_init(g, err)) != CW_OK) {
+	    (st = send_init(g, &g->init, err)) != CW_OK) {
 		(void)kill(g->pid, SIGKILL);
 		return st;
 	}
@@ -144,7 +140,8 @@ cw_gates_open(struct cw_daemon *d, struct cw_err *err)
 	g->bound = (struct cw_gate_ready){ "", "", "" };
 	d->gates = g;
 	st = cw_find_program("clipward-gate", d->arena, &g->program, err);
-	if (st != CW_OK || (st = read_keys(d, err)) != CW_OK ||
+	if (st != CW_OK || (st = read_init(d->cfg, &g->init, &g->keys,
+	    err)) != CW_OK ||
 	    (st = cw_arena_open(SCRATCH_BYTES, &g->scratch, err)) != CW_OK ||
 	    (st = cw_arena_open(1u << 20, &g->names, err)) != CW_OK ||
 	    (st = cw_link_init(&g->ch, d->base, d->cfg->limits.bytes +
@@ -285,11 +282,11 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* The endpoint as bound; a new string only where it is another. */
 static void
-keep_end(struct cw_gates *g, const char **end, const char *bound)
+keep_end(struct cw_arena *a, const char **end, const char *bound)
 {
 	if (bound[0] == '\0' || strcmp(*end, bound) == 0)
 		return;
-	*end = cw_arena_strdup(g->keys, bound);
+	*end = cw_arena_strdup(a, bound);
 	CW_CHECK(*end != NULL);
 }
 
@@ -306,9 +303,9 @@ take_ready(struct cw_daemon *d, struct cw_unpack *r, struct cw_err *err)
 		return st;
 	}
 	/* A port left to the system is kept for the next gate's life. */
-	keep_end(g, &g->init.submit, g->bound.submit);
-	keep_end(g, &g->init.pull, g->bound.pull);
-	keep_end(g, &g->init.pub, g->bound.pub);
+	keep_end(g->keys, &g->init.submit, g->bound.submit);
+	keep_end(g->keys, &g->init.pull, g->bound.pull);
+	keep_end(g->keys, &g->init.pub, g->bound.pub);
 	g->ready = g->once_ready = true;
 	g->deaths_unready = 0;
 	cw_log(CW_LOG_NOTICE, "gate state=ready pid=%d submit=%s pull=%s "
@@ -475,22 +472,27 @@ enum cw_status
 cw_gates_reload(struct cw_daemon *d, struct cw_err *err)
 {
 	struct cw_gates *g = d->gates;
-	struct cw_gate_ready bound;
+	struct cw_gate_init init;
+	struct cw_arena *keys = NULL;
 	enum cw_status st;
 
 	if (g == NULL || d->cfg->curve.clients_file[0] == '\0')
 		return CW_OK;
-	bound = g->bound;
-	if ((st = read_keys(d, err)) != CW_OK)
+	if ((st = read_init(d->cfg, &init, &keys, err)) != CW_OK)
 		return st;
-	if (bound.submit[0] != '\0')
-		g->init.submit = cw_arena_strdup(g->keys, bound.submit);
-	if (bound.pull[0] != '\0')
-		g->init.pull = cw_arena_strdup(g->keys, bound.pull);
-	if (bound.pub[0] != '\0')
-		g->init.pub = cw_arena_strdup(g->keys, bound.pub);
+	keep_end(keys, &init.submit, g->bound.submit);
+	keep_end(keys, &init.pull, g->bound.pull);
+	keep_end(keys, &init.pub, g->bound.pub);
 	/* One that is not ready yet was started with the former list. */
-	return cw_link_is_open(&g->ch) ? send_init(g, err) : CW_OK;
+	if (cw_link_is_open(&g->ch) && (st = send_init(g, &init, err)) !=
+	    CW_OK) {
+		cw_arena_close(&keys);
+		return st;
+	}
+	cw_arena_close(&g->keys);
+	g->keys = keys;
+	g->init = init;
+	return CW_OK;
 }
 
 /* ---- its end ---- */

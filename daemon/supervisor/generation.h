@@ -31,6 +31,7 @@ struct cw_generation {
 	float			*vecs;		/* [nprompts][embed] */
 	bool			*have;		/* [nprompts] */
 	uint32_t		 missing;	/* prompts without a vector */
+	bool			 measured;	/* and warned of what is cut off */
 	int64_t			 loaded_us;	/* wall clock */
 };
 

@@ -28,7 +28,6 @@ struct cw_reload {
 	bool			 again;		/* asked meanwhile */
 	struct askers		 now, later;
 	uint64_t		 number;	/* of the last set read */
-	uint64_t		 measured;	/* set whose prompts were */
 	uint64_t		 started_ms;
 	struct cw_err		 failed;	/* the first set was refused */
 };
@@ -260,20 +259,19 @@ cw_reload_learn(struct cw_daemon *d, const struct cw_policy_done *done,
 		    g->set.nprompts, g->set.hash, done->nrows,
 		    done->encode_ms);
 	if (st == CW_OK)
-		cw_reload_measured(d, g, done);
+		cw_reload_measured(g, done);
 	return st;
 }
 
 void
-cw_reload_measured(struct cw_daemon *d, struct cw_generation *g,
+cw_reload_measured(struct cw_generation *g,
     const struct cw_policy_done *done)
 {
-	struct cw_reload *r = d->reload;
 	const size_t before = g->warnings.n;
 
-	if (r->measured == g->set.generation)
+	if (g->measured)
 		return;
-	r->measured = g->set.generation;
+	g->measured = true;
 	cw_policy_set_lint_long(&g->set, true, done, g->arena, &g->warnings);
 	if (g->warnings.n > before)
 		log_warnings(g, before);

@@ -50,7 +50,7 @@ void cw_reload_on_trial(struct cw_daemon *d);
 CW_MUST_USE enum cw_status cw_reload_learn(struct cw_daemon *d,
     const struct cw_policy_done *done, struct cw_err *err);
 /* What a worker says of its prompts' lengths: a warning, once for each set. */
-void cw_reload_measured(struct cw_daemon *d, struct cw_generation *g,
+void cw_reload_measured(struct cw_generation *g,
     const struct cw_policy_done *done);
 /* Is that set one whose tests must hold?  (The first is taken as it is.) */
 bool cw_reload_wants_tests(const struct cw_daemon *d);

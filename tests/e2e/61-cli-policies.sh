@@ -208,6 +208,16 @@ sed -i 's/^version: .*/version: 9/' "$TMP_DIR/long.yaml"
 : >"$TMP_DIR/log"
 check "a reload" clipward reload
 same "warns of it" 1 "$(grep -c "policy .*$said" "$TMP_DIR/log")"
+warnings=$(status policies.warnings)
+cp "$picture" "$TMP_DIR/tested.png"
+sed -i 's/^version: .*/version: 10/' "$TMP_DIR/long.yaml"
+echo "tests: [{image: tested.png, expect: block}]" >>"$TMP_DIR/long.yaml"
+for i in 1 2 3; do
+	cw --socket "$SOCKET" reload
+	same "a set that fails its test is refused" 2 $?
+	client score -p "w$i-" -H '{"explain":"always"}' "$picture" >/dev/null
+done
+same "the one in force is warned of once" "$warnings" "$(status policies.warnings)"
 stop
 
 # hostile files: a place, quickly
