@@ -230,6 +230,31 @@ act(struct cw_daemon *d, const struct effect *e)
 	}
 }
 
+/* Does the route hear BUSY of that job anyway, for a promise to it? */
+static bool
+was_promised(const struct cw_turn *t, uint64_t route, const char *id)
+{
+	for (const struct effect *e = t->first; e != NULL; e = e->next)
+		if (e->kind == REPLY && e->promise && e->route == route &&
+		    strcmp(e->id, id) == 0)
+			return true;
+	return false;
+}
+
+/* The job was never there; who waits for its verdict has to ask again. */
+static void
+take_job_back(struct cw_daemon *d, struct cw_slot *s)
+{
+	const struct cw_reply busy = { .answer = CW_A_BUSY,
+		.json = cw_turn_busy_json(d, s->id) };
+
+	for (uint32_t i = 0; i < s->nroutes; i++)
+		if (busy.json != NULL && !was_promised(d->turn, s->routes[i],
+		    s->id))
+			cw_gates_reply(d, s->routes[i], &busy);
+	cw_queue_remove(d->queue, s);
+}
+
 static void
 take_back(struct cw_daemon *d, const struct effect *e)
 {
@@ -242,7 +267,7 @@ take_back(struct cw_daemon *d, const struct effect *e)
 		    &busy : &e->reply);
 		break;
 	case ACCEPTED:
-		cw_queue_remove(d->queue, e->slot);
+		take_job_back(d, e->slot);
 		break;
 	case VERDICT:
 		/* One of a job of this very turn is forgotten with it. */

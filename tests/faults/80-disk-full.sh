@@ -76,6 +76,7 @@ def push_some(k):
         pushed.add(ident)
 
 
+other = Client(END)
 backs, gone = [], set()
 for round_ in range(3 if LONG else 2):
     submit(20)
@@ -85,6 +86,8 @@ for round_ in range(3 if LONG else 2):
     d.proc.send_signal(signal.SIGSTOP)
     late = submit(1)
     c.ask("CANCEL", id=late[0])
+    other.answers.clear()
+    other.ask("CANCEL", id=late[0])
     late += submit(19)
     push_some(20)
     for _ in range(2):
@@ -97,6 +100,8 @@ for round_ in range(3 if LONG else 2):
     check("round %d: a full disk is BUSY" % round_,
           any(i in c.busy for i in late),
           [k for k, _ in c.answers[-5:]])
+    other.until(lambda: other.answers, 10)
+    check("round %d: who cancels hears of it" % round_, other.answers)
     check("round %d: it lives" % round_, d.proc.poll() is None)
     os.unlink(filler)
     began = time.monotonic()
