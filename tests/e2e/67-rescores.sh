@@ -128,6 +128,22 @@ cw policy rescore -m "$starter" -p "$root/policies" "$TMP_DIR/verdict" >"$TMP_DI
 check "to people, too" grep -q 'block -> allow, [0-9]* categories undecided$' "$TMP_DIR/out"
 same "a text that flags nothing leaves its category undecided" \
     "0 change (0 become harsher, 0 milder); 1 categories are undecided" "$(text "$sprites/cat.png" "a cat")"
+# The text says two things; what it says less of has no score in the verdict.
+for at in 1 0.7; do
+	mkdir "$TMP_DIR/text-$at"
+	sed "s/^\( *\)thresholds: .*/\1thresholds: {review: $at, block: 1}/; /^ *calibration:/d" \
+	    "$root/policies/violence.yaml" >"$TMP_DIR/text-$at/violence.yaml"
+done
+cw scan --json -m "$starter" -p "$TMP_DIR/text-1" --text "a knife and a gun and blood and a skull" \
+    "$sprites/cat.png" >"$TMP_DIR/verdict"
+cw scan --json -m "$starter" -p "$TMP_DIR/text-0.7" --text "a knife and a gun and blood and a skull" \
+    "$sprites/cat.png" >"$TMP_DIR/lower"
+same "a text that flags two things when thresholds are lower" 2 \
+    "$(grep -o '"source":"text"' "$TMP_DIR/lower" | wc -l)"
+cw policy rescore -m "$starter" -p "$TMP_DIR/text-0.7" "$TMP_DIR/verdict" >"$TMP_DIR/out"
+check "leaves two undecided, or more" grep -q '; [2-9] categories are undecided$' "$TMP_DIR/err"
+cw policy rescore -m "$starter" -p "$TMP_DIR/text-1" "$TMP_DIR/verdict" >"$TMP_DIR/out"
+check "and under the same policies what it said most of" grep -q '; 1 categories are undecided$' "$TMP_DIR/err"
 text "$sprites/sword.png" "a sword" >/dev/null
 sed 's/"source":"text"/"source":"image"/' "$TMP_DIR/verdict" >"$TMP_DIR/image"
 cw policy rescore -m "$starter" -p "$root/policies" "$TMP_DIR/image" >"$TMP_DIR/out"
