@@ -220,6 +220,17 @@ done
 same "the one in force is warned of once" "$warnings" "$(status policies.warnings)"
 stop
 
+# a character that the vocabulary lacks does not end a text before its rest
+cp -r "$starter" "$TMP_DIR/lacks"
+"$PYTHON" - "$TMP_DIR/lacks/vocab.json" <<'EOT'
+import json, sys
+v = json.load(open(sys.argv[1]))
+del v["~</w>"]
+json.dump(v, open(sys.argv[1], "w"))
+EOT
+cw scan -m "$TMP_DIR/lacks" -p "$root/policies" --text "~ a knife" "$root/tests/data/sprites/cat.png" >"$TMP_DIR/out"
+check "what the vocabulary lacks hides nothing behind it" grep -q "violence.weapon" "$TMP_DIR/out"
+
 # hostile files: a place, quickly
 "$PYTHON" -c 'print("[" * 100000)' >"$TMP_DIR/deep.yaml"
 cw policy check "$TMP_DIR/deep.yaml"
