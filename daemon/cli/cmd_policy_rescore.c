@@ -30,8 +30,7 @@ struct rescore {
 						   neutral ones, likewise */
 	int			*view;		/* [ncategories] that cos is of */
 	bool			*by_text;	/* [ncategories] and not by cos */
-	/* what the text said most of, NULL where no other category is open */
-	const json_t		*text;
+	bool			 texted;	/* and may say other things now */
 	struct cw_cat_result	*cats;		/* [ncategories] */
 	size_t			 lines, changed, unknown, errors, foreign;
 	/* from (row) to (column), CW_ALLOW .. CW_BLOCK */
@@ -183,14 +182,13 @@ take(struct rescore *r, const json_t *verdict)
 {
 	const struct cw_policy_set *set = &r->local.set;
 	const bool hides = hides_its_views(verdict);
-	long text;
+	const json_t *said = json_object_get(verdict, "text");
+	/* What the text said most of; a flag says when the image said more. */
+	const long text = find_category(set, said);
 
-	r->text = json_object_get(verdict, "text");
-	/* A flag says when the image said more. */
-	text = find_category(set, r->text);
-	if (strcmp(cw_json_text(json_object_get(verdict, "policies"), "hash"),
-	    set->hash) == 0)
-		r->text = NULL;		/* and flags tell of all the others */
+	/* Under the same policies the flags tell of all the others. */
+	r->texted = said != NULL && strcmp(cw_json_text(json_object_get(verdict,
+	    "policies"), "hash"), set->hash) != 0;
 	for (size_t i = 0; i < set->nprompts; i++)
 		r->cos[i] = NAN;
 	for (size_t i = 0; i < CW_VIEWS_MAX * set->nprompts; i++)
@@ -228,28 +226,6 @@ knows_all(struct rescore *r, uint32_t i, const struct cw_policy *p,
 	return all;
 }
 
-/*
- * May the text flag a category that it did not say most of?  Of all of them a
- * verdict holds the highest score alone.
- */
-static bool
-text_reaches(const struct rescore *r, const struct cw_policy *p,
-    const struct cw_category *c)
-{
-	const long most = find_category(&r->local.set, r->text);
-	const struct cw_category *mc;
-	const struct cw_policy *mp;
-
-	if (r->text == NULL)
-		return false;
-	if (most == -1)
-		return true;
-	cw_policy_set_category(&r->local.set, (uint32_t)most, &mp, &mc);
-	return mp->scoring != p->scoring ||
-	    json_number_value(json_object_get(r->text, "score")) >=
-	    (double)c->thresholds.review;
-}
-
 /* *undecided: categories that this verdict does not hold all cosines of. */
 static struct cw_decision
 decide(struct rescore *r, size_t *undecided)
@@ -278,8 +254,9 @@ decide(struct rescore *r, size_t *undecided)
 		out->source = CW_FROM_IMAGE;
 		out->score = score.score;
 		out->prompt = score.prompt;
-		*undecided += cw_thresholds_decide(&c->thresholds,
-		    score.score) != CW_BLOCK && text_reaches(r, p, c);
+		/* Of what the text says elsewhere there is no score at all. */
+		*undecided += r->texted && cw_thresholds_decide(
+		    &c->thresholds, score.score) != CW_BLOCK;
 	}
 	return cw_verdict_decide(set, &res);
 }

@@ -37,8 +37,8 @@
 /* Fields of a packed request beside its image. */
 #define FIELDS_BYTES	((size_t)64 << 10)
 #define SCRATCH_KEEP	((size_t)1 << 20)
-/* Of limits.pending_bytes, for jobs of PULL that are not stored yet. */
-#define PUSHED_SHARE	4
+/* Jobs of PULL that are not stored yet: a disk takes that in a second. */
+#define PUSHED_BYTES	((uint64_t)32 << 20)
 /* A client list of CW_CURVE_CLIENTS_MAX keys with names. */
 #define KEYS_BYTES	((size_t)4 << 20)
 /*
@@ -169,8 +169,8 @@ cw_gate_open(const struct cw_gate_init *init, struct cw_arena *a,
 		return cw_err_sys(err, "/proc/self/statm");
 	if ((st = cw_peers_open(init->secret_key[0] != '\0',
 	    init->reply_bytes, &g->stats, &g->peers, err)) != CW_OK ||
-	    (st = cw_pushed_open(init->pending_bytes / PUSHED_SHARE,
-	    init->retry_ms, &g->pushed, err)) != CW_OK ||
+	    (st = cw_pushed_open(PUSHED_BYTES, init->retry_ms, &g->pushed,
+	    err)) != CW_OK ||
 	    (st = open_arenas(g, err)) != CW_OK ||
 	    (st = cw_net_open(&g->net, err)) != CW_OK ||
 	    (st = open_zap(g, a, err)) != CW_OK ||
@@ -292,13 +292,13 @@ pass_on(struct cw_gate *g, struct cw_route *r, const struct cw_request *q)
 		busy(g, r, id);
 }
 
-/* What was pushed and is due goes to the supervisor while there is room. */
+/* What is due, while there is room; paused, what it was never told of. */
 static void
 send_pushed(struct cw_gate *g, uint64_t now)
 {
 	struct cw_frame f;
 
-	while (cw_pushed_due(g->pushed, now, &f) && !full_for(g, f.len) &&
+	while (cw_pushed_due(g->pushed, g->paused ? 0 : now, &f) && !full_for(g, f.len) &&
 	    cw_uplink_put(g->uplink, &f))
 		cw_pushed_sent(g->pushed, f.id);
 }
@@ -567,7 +567,7 @@ turn(struct cw_gate *g, struct cw_err *err)
 	wait = now < g->tick_at ? g->tick_at - now : 0;
 	wait = cw_peers_held(g->peers) > 0 && wait > HELD_MS ? HELD_MS : wait;
 	if (!item[0].want_write)	/* else there may be no room for it */
-		wait = cw_pushed_wait(g->pushed, now, wait);
+		wait = cw_pushed_wait(g->pushed, g->paused ? 0 : now, wait);
 	st = cw_sockets_wait(item, n, (int)wait, err);
 	cw_peers_pump(g->peers);
 	if (st == CW_OK && at[CHANNEL]->readable)

@@ -29,7 +29,7 @@
 #define INIT_BYTES	((size_t)8 << 20)	/* GATE_INIT and its strings */
 #define DESCRIPTORS	16384	/* peers at a time */
 /* For the supervisor to read what was passed on: jobs, and our last words. */
-#define LEAVE_MS	400	/* told to go; it waits a second in all */
+#define LEAVE_MS	400	/* told to go, without anything going */
 #define FAIL_MS		3000
 
 /* Log lines go up the channel; one that finds no room is lost. */
@@ -175,8 +175,8 @@ main(void)
 		_exit(EXIT_AGAIN);
 	}
 	/* Who pushes does not send again: it can't know. */
-	if (cw_uplink_drain(&uplink, LEAVE_MS, &err) == CW_E_BUSY)
-		fprintf(stderr, "clipward-gate: ends: %s\n", err.text);
+	st = cw_uplink_drain(&uplink, LEAVE_MS, &err);
 	cw_gate_close(&gate);
-	_exit(0);	/* the exit handlers' calls are not on the list */
+	/* the exit handlers' calls are not on the list */
+	_exit(st == CW_E_BUSY ? EXIT_AGAIN : 0);
 }

@@ -73,15 +73,19 @@ cw_uplink_flush(struct cw_uplink *c, struct cw_err *err)
 enum cw_status
 cw_uplink_drain(struct cw_uplink *c, uint32_t ms, struct cw_err *err)
 {
-	const uint64_t by = cw_now_ms() + ms;
+	size_t before = cw_fifo_len(&c->out) + 1;
+	uint64_t now = 0, by = 0;
 	enum cw_status st;
-	uint64_t now;
 
 	while ((st = cw_uplink_flush(c, err)) == CW_OK &&
 	    cw_fifo_len(&c->out) > 0) {
 		struct pollfd p = { .fd = c->fd, .events = POLLOUT };
 
-		if ((now = cw_now_ms()) >= by)
+		now = cw_now_ms();
+		if (cw_fifo_len(&c->out) < before)
+			by = now + ms;
+		before = cw_fifo_len(&c->out);
+		if (now >= by)
 			return cw_err_set(err, CW_E_BUSY, "channel: %zu bytes "
 			    "unread", cw_fifo_len(&c->out));
 		(void)poll(&p, 1, (int)(by - now));

@@ -38,7 +38,7 @@ size_t cw_uplink_pending(const struct cw_uplink *c);
 /* Write what goes without blocking.  CW_E_CLOSED: the supervisor is gone. */
 CW_MUST_USE enum cw_status cw_uplink_flush(struct cw_uplink *c,
     struct cw_err *err);
-/* The same until nothing waits, but for ms at most (then CW_E_BUSY). */
+/* The same until nothing waits; CW_E_BUSY: for ms nothing has gone. */
 CW_MUST_USE enum cw_status cw_uplink_drain(struct cw_uplink *c, uint32_t ms,
     struct cw_err *err);
 

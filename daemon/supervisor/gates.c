@@ -47,6 +47,7 @@ struct cw_gates {
 	struct event		*timer;
 	pid_t			 pid;		/* 0: none */
 	bool			 ready, paused, finishing;
+	uint64_t		 heard_ms;	/* when a frame of it came */
 	bool			 once_ready;	/* a first start has worked */
 	uint32_t		 restarts, failures, deaths_unready;
 	uint64_t		 started_ms;
@@ -223,8 +224,15 @@ cw_gates_reap(struct cw_daemon *d, pid_t pid, int status)
 	g->ready = false;
 	cw_link_close(&g->ch);
 	cw_queue_each(d->queue, forget_routes, NULL);
-	if (g->finishing)
+	if (g->finishing) {
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+			cw_log(CW_LOG_ERR, "gate state=gone %s=%d error=\"not "
+			    "all that it had read came through\"",
+			    WIFSIGNALED(status) ? "signal" : "exit",
+			    WIFSIGNALED(status) ? WTERMSIG(status) :
+			    WEXITSTATUS(status));
 		return true;
+	}
 	d->stats.gate_deaths++;
 	g->restarts++;
 	if (!g->once_ready && g->fatal.text[0] == '\0' &&
@@ -378,6 +386,7 @@ on_frame(void *owner, const struct cw_frame *f)
 	struct cw_daemon *d = owner;
 
 	CW_CHECK_OBJ(d, CW_DAEMON_MAGIC);
+	d->gates->heard_ms = cw_now_ms();
 	take(d, f);
 }
 
@@ -507,6 +516,18 @@ cw_gates_finish(struct cw_daemon *d)
 	g->finishing = true;
 	(void)evtimer_del(g->timer);
 	cw_link_finish(&g->ch);
+}
+
+bool
+cw_gates_finishing(const struct cw_daemon *d)
+{
+	return d->gates != NULL && d->gates->finishing;
+}
+
+uint64_t
+cw_gates_heard_ms(const struct cw_daemon *d)
+{
+	return d->gates == NULL ? 0 : d->gates->heard_ms;
 }
 
 bool

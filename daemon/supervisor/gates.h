@@ -33,6 +33,9 @@ const char *cw_gates_failed(const struct cw_daemon *d, int *exit_code);
 /* A child of that process id has ended; false when it is not ours. */
 bool cw_gates_reap(struct cw_daemon *d, pid_t pid, int status);
 
+/* Has it been told to go, and when was it last heard of? */
+bool cw_gates_finishing(const struct cw_daemon *d);
+uint64_t cw_gates_heard_ms(const struct cw_daemon *d);
 void cw_gates_reply(struct cw_daemon *d, uint64_t route,
     const struct cw_reply *r);
 void cw_gates_publish(struct cw_daemon *d, const struct cw_told *v);

@@ -7,6 +7,7 @@
 
 #include "base/io.h"
 #include "conf/config.h"
+#include "supervisor/gates.h"
 #include "supervisor/generation.h"
 #include "supervisor/json_out.h"
 #include "supervisor/queue.h"
@@ -32,7 +33,11 @@ say(struct cw_daemon *d, uint64_t route, enum cw_answer answer,
 static void
 busy(struct cw_daemon *d, uint64_t route, const char *id)
 {
-	d->stats.busy++;
+	/* The gate hands it over again, unless there is no later. */
+	if (!is_pushed(route))
+		d->stats.busy++;
+	else if (cw_gates_finishing(d))
+		d->stats.pushed_lost++;
 	say(d, route, CW_A_BUSY, id, cw_turn_busy_json(d, id));
 }
 

@@ -200,7 +200,7 @@ spawn(struct cw_worker *w)
 	if (cw_spawn(argv, env, &w->pid, &fd, &err) != CW_OK) {
 		cw_worker_set_state(w, CW_W_DEAD, err.text);
 		cw_timer_set(w->timer, BACKOFF_MOST_MS);
-		cw_trial_start_failed(w->d);
+		cw_trial_start_failed(w);
 		return;
 	}
 	w->blamed = w->innocent = w->hung = w->awaits_policy = false;
@@ -246,7 +246,7 @@ void
 cw_worker_make_room(struct cw_worker *w)
 {
 	CW_CHECK(w->state == CW_W_IDLE);
-	w->makes_room = true;
+	w->makes_room = w->successor = true;
 	cw_worker_retire(w, true, "another is to try a policy set");
 }
 
@@ -299,7 +299,7 @@ end_its_trial(struct cw_worker *w)
 		cw_reload_tried(w->d, CW_TRIAL_DIED,
 		    "the worker on trial died");
 	} else if (w->gen == NULL)
-		cw_trial_start_failed(w->d);
+		cw_trial_start_failed(w);
 }
 
 /* Both its channel and its process are gone. */

@@ -115,6 +115,7 @@ cw_worker_has_set(struct cw_worker *w)
 	struct cw_pool *p = w->d->pool;
 
 	(void)evtimer_del(w->timer);
+	w->successor = false;
 	cw_worker_set_state(w, CW_W_IDLE, "");
 	cw_canary_first(w);
 	/* The first has proved model and policies: the others may come. */

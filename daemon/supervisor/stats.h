@@ -20,6 +20,7 @@ struct cw_histogram {
 };
 
 struct cw_stats {
+	uint64_t	 pushed_lost;	/* at the end, with a spool that is sick */
 	uint64_t	 accepted, duplicates, rejected, busy;
 	uint64_t	 verdicts[CW_ACTIONS];	/* by enum cw_action */
 	uint64_t	 cached;	/* answered from another id's verdict */

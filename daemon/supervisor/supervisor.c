@@ -25,7 +25,8 @@
 
 #define SPARE_SLOTS	(2 * CW_PUSHED_MAX)	/* of a gate and the next */
 #define STOP_JOBS_MS	3500	/* for the batches in hand, on SIGTERM */
-#define STOP_GATE_MS	1000	/* then for the gate to send what it has */
+#define STOP_GATE_MS	1000	/* then for the gate to send what it has, or */
+#define STOP_LAST_MS	5000	/* as long as something comes of it */
 #define STOP_TICK_MS	10
 #define TICK_MS		1000	/* housekeeping */
 #define RETAIN_TICKS	60	/* look for what is too old this often */
@@ -264,14 +265,22 @@ cw_supervisor_drain(struct cw_daemon *d)
 static void
 go_on_stopping(struct cw_daemon *d)
 {
-	const bool late = cw_now_ms() >= sup.stop_by_ms;
+	const uint64_t now = cw_now_ms();
+	bool late = now >= sup.stop_by_ms;
 
+	if (sup.phase == LEAVING && late && now < sup.stop_by_ms +
+	    STOP_LAST_MS - STOP_GATE_MS)
+		late = now >= cw_gates_heard_ms(d) + STOP_GATE_MS;
 	if (sup.phase == STOPPING && (late || (cw_pool_busy(d) == 0 &&
 	    (!d->draining || cw_queue_count(d->queue) == 0)))) {
 		sup.phase = LEAVING;
-		sup.stop_by_ms = cw_now_ms() + STOP_GATE_MS;
+		sup.stop_by_ms = now + STOP_GATE_MS;
 		cw_gates_finish(d);
 	} else if (sup.phase == LEAVING && (late || cw_gates_finished(d))) {
+		if (d->stats.pushed_lost > 0)
+			cw_log(CW_LOG_ERR, "pull state=lost jobs=%ju "
+			    "error=\"they could not be stored\"",
+			    (uintmax_t)d->stats.pushed_lost);
 		cw_log(CW_LOG_NOTICE, "stopped pending=%zu",
 		    cw_queue_count(d->queue));
 		leave(0, "");

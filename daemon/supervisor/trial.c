@@ -37,12 +37,13 @@ takes_any(const struct cw_generation *g)
 	return g->missing == 0 && !cw_generation_has_tests(g);
 }
 
-/* Will it be idle, and without a job, of itself? */
+/* Is one without a job on its way?  One that has failed to start of itself is
+ * not waited for: it may never come, and another's successor may. */
 static bool
 comes(const struct cw_worker *w)
 {
-	return w->state == CW_W_DYING || w->state == CW_W_DEAD ||
-	    w->state == CW_W_STARTING || (w->state == CW_W_BUSY && !w->used);
+	return w->successor || w->state == CW_W_STARTING ||
+	    (w->state == CW_W_BUSY && !w->used);
 }
 
 /* None will come that can try it. */
@@ -84,15 +85,16 @@ cw_trial_place(struct cw_daemon *d)
 }
 
 void
-cw_trial_start_failed(struct cw_daemon *d)
+cw_trial_start_failed(struct cw_worker *w)
 {
+	struct cw_daemon *d = w->d;
 	const struct cw_generation *g = cw_reload_wants_trial(d);
 	bool serves = false;
 
 	for (uint32_t i = 0; i < d->pool->n; i++)
 		serves = serves || d->pool->workers[i].state == CW_W_IDLE ||
 		    d->pool->workers[i].state == CW_W_BUSY;
-	if (g != NULL && !(serves && takes_any(g)))
+	if (g != NULL && (!serves || (w->successor && !takes_any(g))))
 		no_worker(d);
 }
 

@@ -24,10 +24,11 @@
 void cw_trial_place(struct cw_daemon *d);
 
 /*
- * A worker has not come up.  A set that waits for one like it is refused: it
- * might wait for ever, and no other need make room for nothing.
+ * A worker has not come up.  A set that waits is refused when it is one that
+ * another has made room for, or none is left: it might wait for ever, and no
+ * other need make room for nothing.
  */
-void cw_trial_start_failed(struct cw_daemon *d);
+void cw_trial_start_failed(struct cw_worker *w);
 
 /*
  * POLICY_DONE for w->trial: takes the vectors, then begins with the tests,

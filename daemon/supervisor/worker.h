@@ -43,6 +43,7 @@ struct cw_worker {
 	bool			 hung;		/* no answer in time */
 	bool			 used;		/* has had a job since its spawn */
 	bool			 makes_room;	/* goes for a successor on trial */
+	bool			 successor;	/* of one that made room, not up yet */
 	bool			 tried;		/* a trial was the last it did */
 	struct cw_link		 link;
 	struct cw_log_rate	 log_rate;
@@ -79,8 +80,9 @@ struct cw_pool {
 	struct cw_arena		*facts_arena;
 	struct cw_model_facts	 facts;
 	const char		*model_key, *text_key, *verdict_key;
-	float			*canary;	/* [embed] of canary.c's picture,
-						   NULL: not known yet */
+	float			*canary;	/* [embed] of canary.c's picture */
+	bool			 canary_known;
+	uint32_t		 canary_doubts;	/* new workers that denied it */
 	uint32_t		 start_failures;	/* before any was ready */
 	int			 exit_code;
 	struct cw_err		 failed;

@@ -50,7 +50,8 @@ class Gate:
 
     def next(self, want):
         """The next frame of the wanted type: (id, body)."""
-        while True:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
             kind, ident, body = fr.recv(self.chan)
             if kind == fr.LOG:
                 self.lines.append(body[5:].decode())
@@ -60,6 +61,7 @@ class Gate:
                 return ident, body
             if kind == fr.FATAL:
                 raise RuntimeError(body[8:].decode())
+        raise RuntimeError("no frame %d in 20 s" % want)
 
     def ready(self):
         self.ends = fr.gate_ready(self.next(fr.GATE_READY)[1])
@@ -264,8 +266,14 @@ def pushed():
     for k in "p150", "p600", "p661":
         fr.send(g.chan, fr.GATE_REPLY, routes[k], fr.reply("BUSY", "{}"))
     fr.send(g.chan, fr.GATE_PAUSE, 0, fr.u8(1))
+    for k in "a3", "a4":
+        d.send_multipart([b"CW1", b"GET", b'{"id":"%s"}' % k.encode()])
+        check("paused: they wait, GET passes", g.request()[1]["id"] == k)
+        time.sleep(0.1)         # twice as long as they wait for
+    fr.send(g.chan, fr.GATE_PAUSE, 0, fr.u8(0))
     again = [g.request()[1]["id"] for _ in range(3)]
-    check("three come again", again == ["p150", "p600", "p661"], again)
+    check("then three come again", again == ["p150", "p600", "p661"], again)
+    fr.send(g.chan, fr.GATE_PAUSE, 0, fr.u8(1))
     for k in again:
         fr.send(g.chan, fr.GATE_REPLY, routes[k], fr.reply("BUSY", "{}"))
     g.chan.shutdown(socket.SHUT_WR)

@@ -52,4 +52,37 @@ mv "$TMP_DIR/bin/plugins/png.gone" "$TMP_DIR/bin/plugins/png.so"
 until_true 20 idle 4
 check "workers start again" idle 4
 check "and the policies are taken" clipward reload
+stop
+
+# Room for two workers only, as under a limit of memory: the third is killed
+# whenever it starts, which keeps nobody from making room for a successor.
+mv "$TMP_DIR/bin/clipward-worker" "$TMP_DIR/bin/real-worker"
+cat >"$TMP_DIR/bin/clipward-worker" <<'EOT'
+#!/bin/sh
+d=$(dirname "$0")
+exec 9>"$d/lock"
+flock 9
+for i in 1 2; do
+	p=$(cat "$d/slot$i" 2>/dev/null)
+	if [ -z "$p" ] || ! [ -d "/proc/$p" ]; then
+		echo $$ >"$d/slot$i"
+		exec 9>&-
+		exec "$d/real-worker"
+	fi
+done
+kill -KILL $$
+EOT
+chmod +x "$TMP_DIR/bin/clipward-worker"
+config "policies: $TMP_DIR/policies/
+workers: {count: 3, batch: 1}
+log: {to: stderr, level: notice}"
+start
+until_true 20 idle 2
+# shellcheck disable=SC2046  # names without blanks
+client score -p c- -H '{"explain":"always"}' $(cat "$TMP_DIR/list") >/dev/null
+for i in 5 6; do
+	policy $i
+	check "a third worker that never starts keeps out no policies ($i)" \
+	    timeout 20 "$CW_BUILD/clipward" --socket "$SOCKET" reload
+done
 finish

@@ -92,9 +92,10 @@ from client import *
 pid = int(sys.argv[1])
 os.kill(pid, signal.SIGSTOP)
 push = socket(zmq.PUSH, os.environ["PULL"], linger=10000)
-for i in range(40):
+image = picture(1)
+for i in range(120):        # 30 MB, which take their time to be stored
     push.send_multipart([b"CW1", b"SUBMIT", b'{"id":"push%d"}' % i,
-                         picture(i) + bytes(60000)])
+                         image + b"%d" % i + bytes(250000)])
 push.close()
 # each PONG is a turn of the gate, and PULL has its part in each
 c = Client()
@@ -109,7 +110,7 @@ start
 "$PYTHON" "$TMP_DIR/push.py" "$DAEMON"
 wait "$DAEMON"
 same "TERM, jobs of PULL on their way: exit 0" 0 $?
-same "they are stored" 40 "$("$PYTHON" -c '
+same "they are stored" 120 "$("$PYTHON" -c '
 import sqlite3, sys
 db = sqlite3.connect(sys.argv[1])
 print(sum(db.execute("SELECT count(*) FROM %s WHERE id LIKE \"push%%\"" %

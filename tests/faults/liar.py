@@ -5,7 +5,8 @@ Passes frames on between the supervisor (descriptor 3) and a real worker.  The
 result of a picture that ends in `LIE:WORD;` is changed on its way back; the
 layout is that of daemon/format/result.c for a result without maps.  After
 `LIE:poison;` it is the text vectors that are made up, of every set to come,
-after `LIE:canary;` the cosines of the supervisor's own picture.
+after `LIE:canary;` the cosines of the supervisor's own picture.  With
+$BAD_EMBEDDING one number of that picture's embedding is off from the start.
 """
 import os
 import socket
@@ -64,6 +65,9 @@ def down():
                 lies[head[3]] = word
         if head[1] == JOB and canary and b"\x06\0\0\0canary" in body[:64]:
             lies[head[3]] = "cosines"
+        elif (head[1] == JOB and "BAD_EMBEDDING" in os.environ and
+              b"\x06\0\0\0canary" in body[:64]):
+            lies[head[3]] = "embedding"
         ours.sendall(HEADER.pack(*head) + body)
 
 
@@ -94,6 +98,10 @@ def told(head, body):
         # behind the scores: no maps, no text
         at = {"score": len(body) - 12, "vector": embeds_at(body)}[where]
         struct.pack_into("<f", body, at, BAD[what])
+    elif what == "embedding":
+        at = embeds_at(body)
+        off = struct.unpack_from("<f", body, at)[0] + 0.02
+        struct.pack_into("<f", body, at, off)
     elif what == "cosines":
         at, n = cosines(body)
         struct.pack_into("<%df" % n, body, at, *[0] * n)
