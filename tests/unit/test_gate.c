@@ -29,9 +29,11 @@
 #include "gate/fifo.h"
 #include "gate/held.h"
 #include "gate/message.h"
+#include "gate/pushed.h"
 #include "gate/routes.h"
 #include "gate/sandbox.h"
 #include "gate/uplink.h"
+#include "gate/zap.h"
 
 #define MAX_IMAGE	1000
 
@@ -755,6 +757,117 @@ test_the_sandbox_shuts_every_door(void **state)
 	assert_int_equal(attempt(try_socket, true), OPEN);
 }
 
+static void
+test_rights_are_those_of_the_key(void **state)
+{
+	static const struct cw_curve_client clients[] = {
+		{ "a key that submits", CW_R_SUBMIT, "a" },
+		{ "a key that watches", CW_R_WATCH, "b" },
+		{ "a key that reloads", CW_R_RELOAD, "c" },
+		{ "a key of all rights", CW_R_SUBMIT | CW_R_WATCH |
+		    CW_R_RELOAD, "d" },
+		{ "a key without any", 0, "e" },
+	};
+	/* of SUBMIT GET CANCEL PING RELOAD */
+	static const char *const may[] = { "yyyyn", "nynyn", "nnnyy", "yyyyy",
+	    "nnnnn", "nnnnn" };
+
+	(void)state;
+	for (size_t i = 0; i < CW_COUNT(may); i++) {
+		struct cw_request q = { .key = "" };
+		const char *key = i < CW_COUNT(clients) ? clients[i].key :
+		    "a key that is not listed";
+
+		cw_zap_name(clients, CW_COUNT(clients), key, &q);
+		assert_string_equal(q.key, i < CW_COUNT(clients) ? key : "");
+		for (int v = 0; v < CW_VERBS; v++) {
+			q.verb = (enum cw_verb)v;
+			assert_int_equal(cw_zap_allows(true, &q),
+			    may[i][v] == 'y');
+			/* Without CURVE nobody has a key. */
+			assert_int_equal(cw_zap_allows(false, &q),
+			    v != CW_V_RELOAD);
+		}
+	}
+}
+
+static void
+test_what_is_pushed_stays_until_it_is_answered(void **state)
+{
+	static struct cw_pushed *p;	/* lives as long as the process */
+	struct cw_err err = { "" };
+	struct cw_frame f;
+	struct cw_pack w;
+	uint64_t id[3];
+
+	(void)state;
+	assert_int_equal(cw_pushed_open(2000, 50, &p, &err), CW_OK);
+	assert_false(cw_pushed_due(p, 0, &f));
+	assert_int_equal(cw_pushed_wait(p, 100, 7), 7);
+	for (uint8_t i = 0; i < 3; i++) {
+		assert_true(cw_pushed_takes(p));
+		cw_pack_init(&w, arena, 1000);
+		for (int k = 0; k < 900; k++)
+			cw_put_u8(&w, i);
+		assert_int_equal(cw_pushed_keep(p, &w, &err), CW_OK);
+	}
+	assert_false(cw_pushed_takes(p));	/* 2700 of 2000 bytes */
+	assert_int_equal(cw_pushed_wait(p, 100, 7), 0);
+	for (uint8_t i = 0; i < 3; i++) {
+		assert_true(cw_pushed_due(p, 100, &f));
+		assert_int_equal(((const uint8_t *)f.body)[899], i);
+		assert_int_equal(f.len, 900);
+		id[i] = f.id;
+		assert_int_equal(f.id & CW_ROUTE_PUSHED, CW_ROUTE_PUSHED);
+		cw_pushed_sent(p, f.id);
+	}
+	assert_false(cw_pushed_due(p, 100, &f));
+	cw_pushed_answer(p, id[1], CW_A_BUSY, 100);
+	cw_pushed_answer(p, id[2] + 1, CW_A_BUSY, 100);	/* nobody's */
+	assert_false(cw_pushed_due(p, 149, &f));
+	assert_int_equal(cw_pushed_wait(p, 120, 99), 30);
+	assert_true(cw_pushed_due(p, 150, &f));
+	assert_int_equal(f.id, id[1]);
+	cw_pushed_hurry(p);
+	assert_true(cw_pushed_due(p, 0, &f));
+	cw_pushed_answer(p, id[0], CW_A_ACCEPTED, 150);
+	cw_pushed_answer(p, id[0], CW_A_BUSY, 150);	/* no more */
+	assert_int_equal(cw_pushed_bytes(p), 1800);
+	assert_true(cw_pushed_takes(p));
+	cw_pushed_answer(p, id[1], CW_A_REJECTED, 150);
+	cw_pushed_answer(p, id[2], CW_A_VERDICT, 150);
+	assert_int_equal(cw_pushed_bytes(p), 0);
+	assert_false(cw_pushed_due(p, UINT64_MAX, &f));
+}
+
+static void
+test_so_many_pushed_jobs_and_no_more(void **state)
+{
+	static struct cw_pushed *p;	/* lives as long as the process */
+	struct cw_err err = { "" };
+	struct cw_frame f;
+	struct cw_pack w;
+
+	(void)state;
+	assert_int_equal(cw_pushed_open(1u << 20, 50, &p, &err), CW_OK);
+	cw_pack_init(&w, arena, 100);
+	cw_put_u8(&w, 1);
+	for (uint32_t i = 0; i < CW_PUSHED_MAX; i++) {
+		assert_true(cw_pushed_takes(p));
+		assert_int_equal(cw_pushed_keep(p, &w, &err), CW_OK);
+	}
+	assert_false(cw_pushed_takes(p));
+	assert_int_equal(cw_pushed_keep(p, &w, &err), CW_E_LIMIT);
+	/* what is answered out of turn makes room with the first */
+	assert_true(cw_pushed_due(p, 0, &f));
+	cw_pushed_answer(p, f.id + 1, CW_A_ACCEPTED, 0);
+	assert_false(cw_pushed_takes(p));
+	cw_pushed_answer(p, f.id, CW_A_ACCEPTED, 0);
+	assert_int_equal(cw_pushed_keep(p, &w, &err), CW_OK);
+	assert_int_equal(cw_pushed_keep(p, &w, &err), CW_OK);
+	assert_false(cw_pushed_takes(p));
+}
+
 int
 main(void)
 {
@@ -780,6 +893,10 @@ main(void)
 		    test_a_lookup_that_fails_for_now_is_no_wrong_setting),
 		cmocka_unit_test(
 		    test_names_become_addresses_before_the_sandbox),
+		cmocka_unit_test(test_rights_are_those_of_the_key),
+		cmocka_unit_test(
+		    test_what_is_pushed_stays_until_it_is_answered),
+		cmocka_unit_test(test_so_many_pushed_jobs_and_no_more),
 		cmocka_unit_test(test_the_sandbox_shuts_every_door),
 	};
 
