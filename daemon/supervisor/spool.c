@@ -269,14 +269,27 @@ cw_spool_commit(struct cw_spool *sp, struct cw_err *err)
 	return st;
 }
 
-enum cw_status
-cw_spool_probe(struct cw_spool *sp, struct cw_err *err)
+static bool
+has_room(const struct cw_spool *sp)
 {
 	struct statvfs vfs;
 
+	return fstatvfs(sp->lock, &vfs) == -1 ||
+	    (uint64_t)vfs.f_bavail * vfs.f_frsize >= ROOM_BYTES;
+}
+
+enum cw_status
+cw_spool_probe(struct cw_spool *sp, struct cw_err *err)
+{
+	enum cw_status st;
+	int64_t busy;
+
 	CW_CHECK(!sp->dirty);
-	if (fstatvfs(sp->lock, &vfs) == 0 &&
-	    (uint64_t)vfs.f_bavail * vfs.f_frsize < ROOM_BYTES)
+	/* What takes the room may be our own log: its pages go home. */
+	if (!has_room(sp) && (st = cw_db_int(sp->db,
+	    "PRAGMA wal_checkpoint(TRUNCATE)", &busy, err)) != CW_OK)
+		return st;
+	if (!has_room(sp))
 		return cw_err_set(err, CW_E_BUSY,
 		    "spool: less than %u MB left on its disk",
 		    ROOM_BYTES >> 20);
