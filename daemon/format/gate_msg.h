@@ -65,6 +65,12 @@ const char *cw_verb_name(enum cw_verb v);	/* "SUBMIT" */
 int cw_verb_parse(const char *s, size_t n);	/* -1 when none */
 const char *cw_answer_name(enum cw_answer v);
 
+static inline bool
+cw_route_pushed(uint64_t route)
+{
+	return (route & CW_ROUTE_PUSHED) != 0;
+}
+
 struct cw_request {		/* frame id = route */
 	enum cw_verb	 verb;
 	bool		 has_job;

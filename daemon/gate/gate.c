@@ -298,8 +298,8 @@ send_pushed(struct cw_gate *g, uint64_t now)
 {
 	struct cw_frame f;
 
-	while (cw_pushed_due(g->pushed, g->paused ? 0 : now, &f) && !full_for(g, f.len) &&
-	    cw_uplink_put(g->uplink, &f))
+	while (cw_pushed_due(g->pushed, g->paused ? 0 : now, &f) &&
+	    !full_for(g, f.len) && cw_uplink_put(g->uplink, &f))
 		cw_pushed_sent(g->pushed, f.id);
 }
 
@@ -391,7 +391,7 @@ on_reply(struct cw_gate *g, const struct cw_frame *f, struct cw_unpack *u,
 
 	if ((st = cw_reply_unpack(u, g->scratch, &m, err)) != CW_OK)
 		return st;
-	if ((f->id & CW_ROUTE_PUSHED) != 0)
+	if (cw_route_pushed(f->id))
 		cw_pushed_answer(g->pushed, f->id, m.answer, cw_now_ms());
 	else if (r == NULL)
 		g->stats.dropped_replies++;

@@ -51,8 +51,7 @@ bool
 cw_pushed_takes(const struct cw_pushed *p)
 {
 	CW_CHECK_OBJ(p, PUSHED_MAGIC);
-	return p->tail - p->head < CW_PUSHED_MAX &&
-	    (p->bytes == 0 || p->bytes < p->most);
+	return p->tail - p->head < CW_PUSHED_MAX && p->bytes < p->most;
 }
 
 size_t

@@ -6,7 +6,7 @@
  * Who pushes hears nothing and sends nothing again.  So the gate keeps what it
  * has read for it until the supervisor has answered, and hands it over again
  * after a BUSY: at most CW_PUSHED_MAX of them, which the supervisor has room
- * for beyond limits.pending, and most_bytes or a single larger one.
+ * for beyond limits.pending, and no more once they have most_bytes.
  */
 #ifndef CW_PUSHED_H
 #define CW_PUSHED_H
@@ -37,9 +37,9 @@ CW_MUST_USE enum cw_status cw_pushed_keep(struct cw_pushed *p,
     const struct cw_pack *request, struct cw_err *err);
 
 /*
- * One that is due at `now`, the longest kept first, as a frame whose body is
- * borrowed until the next answer; false: none.  cw_pushed_sent: it is on its
- * way, and due again only after a BUSY.
+ * One that is due at `now` (at 0: those only that were never sent), the longest
+ * kept first, as a frame whose body is borrowed until the next answer; false:
+ * none.  cw_pushed_sent: it is on its way, and due again only after a BUSY.
  */
 bool cw_pushed_due(const struct cw_pushed *p, uint64_t now,
     struct cw_frame *f);

@@ -12,10 +12,9 @@
 #include "supervisor/timer.h"
 
 #define EVERY_MS	30000u	/* through each worker, when it is idle */
+#define DOUBTS_MOST	2u	/* new workers in a row that deny it */
 #define COSINE_MOST	1e-3f	/* one machine, one model: they are equal; this
 				   is for another number of views at a time */
-
-#define DOUBTS_MOST	2u
 
 /* A yellow disc on blue, 24 by 24 pixels, JPEG. */
 static const uint8_t picture[] = {

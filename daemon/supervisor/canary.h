@@ -15,8 +15,8 @@
 #include "base/status.h"
 #include "supervisor/worker.h"
 
-/* Of a worker that is idle, and has had no job: is the embedding known, or
- * does it make it known now? */
+/* This worker, which is idle and has had no job, makes the embedding known,
+ * unless it is. */
 void cw_canary_first(struct cw_worker *w);
 /*
  * Give it to every idle worker that is due: every half minute, and under each

@@ -16,13 +16,6 @@
 #include "supervisor/spool.h"
 #include "supervisor/turn.h"
 
-/* Is it of a sender that hears nothing?  Then only the gate is told. */
-static bool
-is_pushed(uint64_t route)
-{
-	return (route & CW_ROUTE_PUSHED) != 0;
-}
-
 static void
 say(struct cw_daemon *d, uint64_t route, enum cw_answer answer,
     const char *id, const char *json)
@@ -34,7 +27,7 @@ static void
 busy(struct cw_daemon *d, uint64_t route, const char *id)
 {
 	/* The gate hands it over again, unless there is no later. */
-	if (!is_pushed(route))
+	if (!cw_route_pushed(route))
 		d->stats.busy++;
 	else if (cw_gates_finishing(d))
 		d->stats.pushed_lost++;
@@ -118,7 +111,7 @@ answer_stored(struct cw_daemon *d, uint64_t route,
 		id_in_use(d, route, id);
 		return true;
 	}
-	if (is_pushed(route)) {
+	if (cw_route_pushed(route)) {
 		accepted(d, route, id, true);
 		return true;
 	}
@@ -171,7 +164,7 @@ room_for(const struct cw_daemon *d, uint64_t route, const struct cw_job *j)
 {
 	if (cw_queue_full(d->queue))
 		return false;
-	if (is_pushed(route))
+	if (cw_route_pushed(route))
 		return true;
 	return cw_queue_count(d->queue) < d->cfg->limits.pending &&
 	    cw_queue_bytes(d->queue) + j->nimage <=
@@ -240,7 +233,7 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 		d->stats.duplicates++;
 		cw_slot_route(s, route);
 		/* Scored in this very turn: its verdict is on its way. */
-		if (s->state != CW_SLOT_DONE || is_pushed(route))
+		if (s->state != CW_SLOT_DONE || cw_route_pushed(route))
 			accepted(d, route, j->id, true);
 		return;
 	}
@@ -250,7 +243,7 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 	}
 	/* An id that can't be looked up might have its verdict.  Nothing new
 	 * while stopping, but of who can't be told so: it is stored. */
-	if (st != CW_E_NOT_FOUND || (d->stopping && !is_pushed(route)) ||
+	if (st != CW_E_NOT_FOUND || (d->stopping && !cw_route_pushed(route)) ||
 	    cw_spool_sick(d->spool)) {
 		busy(d, route, j->id);
 		return;
@@ -264,7 +257,7 @@ submit(struct cw_daemon *d, uint64_t route, const struct cw_request *req)
 	if (st == CW_OK)
 		return;
 	/* Who can't be told BUSY gets a verdict of its own, later. */
-	if ((st != CW_E_BUSY || is_pushed(route)) && room_for(d, route, j))
+	if ((st != CW_E_BUSY || cw_route_pushed(route)) && room_for(d, route, j))
 		enqueue(d, route, req, sha256, key);
 	else
 		busy(d, route, j->id);

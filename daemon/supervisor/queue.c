@@ -214,7 +214,7 @@ cw_queue_next(const struct cw_queue *q, const struct cw_slot *s)
 void
 cw_slot_route(struct cw_slot *s, uint64_t route)
 {
-	if (route == 0 || (route & CW_ROUTE_PUSHED) != 0)
+	if (route == 0 || cw_route_pushed(route))
 		return;
 	for (uint32_t i = 0; i < s->nroutes; i++)
 		if (s->routes[i] == route)

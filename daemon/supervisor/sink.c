@@ -273,7 +273,6 @@ cw_sink_cached(struct cw_daemon *d, const struct cw_job *job,
 	store(d, &v, 0);
 	cw_turn_reply(d, route, CW_A_ACCEPTED, job->id, cw_arena_printf(a,
 	    "{\"id\":\"%s\",\"duplicate\":false}", job->id), NULL, 0);
-	cw_turn_verdict(d, NULL, (route & CW_ROUTE_PUSHED) != 0 ? 0 : route,
-	    t);
+	cw_turn_verdict(d, NULL, cw_route_pushed(route) ? 0 : route, t);
 	return CW_OK;
 }
