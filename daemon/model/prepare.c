@@ -91,7 +91,7 @@ fill(const struct cw_plan *p, char *base, struct cw_arena *scratch,
 			    "no room to prepare a matrix of %d x %d", m->out,
 			    m->in);
 		cw_matrix_fold(m, w, (float *)(base + m->b_at));
-		m->kernel->pack(w, m->in, m->out, base + m->w_at);
+		m->kernel->pack(w, NULL, m->in, m->out, base + m->w_at);
 		cw_arena_release(scratch, mark);
 	}
 	return CW_OK;

@@ -79,7 +79,7 @@ measure(const struct cw_kernel *k, const struct shape *s, int rows,
 		void *p = cw_arena_alloc(arena, bytes);
 
 		l[i] = (struct cw_linear){ s->in, s->out, w, x, k, p };
-		k->pack(w, s->in, s->out, p);
+		k->pack(w, NULL, s->in, s->out, p);
 	}
 	for (int r = 0; r < ROUNDS; r++) {
 		double from = now(), t;
@@ -109,16 +109,16 @@ bench(int batch, struct cw_arena *arena)
 
 	printf("batch %d (%d rows), GFLOP/s\n%-8s", batch, rows, "");
 	for (size_t i = 0; (k = cw_kernel_at(i)) != NULL; i++)
-		printf(" %10s%s", k->name, k->int8 ? "/8" : "  ");
+		printf(" %12s%s", k->name, k->int8 ? "/8" : "  ");
 	putchar('\n');
 	for (size_t j = 0; j < CW_COUNT(shapes); j++) {
 		printf("%-8s", shapes[j].name);
 		for (size_t i = 0; (k = cw_kernel_at(i)) != NULL; i++) {
 			if (k->supported())
-				printf(" %10.1f  ", measure(k, &shapes[j],
+				printf(" %12.1f  ", measure(k, &shapes[j],
 				    rows, w, x, y, arena));
 			else
-				printf(" %10s  ", "-");
+				printf(" %12s  ", "-");
 			fflush(stdout);
 		}
 		putchar('\n');

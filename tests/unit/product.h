@@ -108,7 +108,8 @@ near(const char *who, const char *what, int r, int c, double got, double want,
 static inline double
 product_tolerance(const struct cw_kernel *k, int in)
 {
-	return k->int8 ? 0.012 * sqrt(in) + 0.004 : 2e-7 * in + 1e-6;
+	return k->int8 ? 127.0 / k->most * (0.012 * sqrt(in) + 0.004) :
+	    2e-7 * in + 1e-6;
 }
 
 static inline void
@@ -120,7 +121,7 @@ check_units(const struct cw_kernel *k, int rows, int unit, int in, int out,
 	struct cw_linear l = { in, out, w, with_bias ? bias : NULL, k, NULL };
 	void *p = cw_arena_alloc(arena, k->packed_bytes(in, out));
 
-	k->pack(w, in, out, p);
+	k->pack(w, NULL, in, out, p);
 	l.packed = p;
 	fill(y, rows * ldy);
 	if (with_residual)

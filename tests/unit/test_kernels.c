@@ -58,7 +58,7 @@ test_very_many_rows(void **state)
 
 		if (!k->supported())
 			continue;
-		k->pack(w, 1, 1, packed);
+		k->pack(w, NULL, 1, 1, packed);
 		l.packed = packed;
 		k->apply(&l, &in, y, 1, CW_ACT_NONE, NULL, arena);
 		assert_false(cw_arena_overflowed(arena));
@@ -137,7 +137,7 @@ test_a_full_scratch_leaves_the_result_alone(void **state)
 		if (!k->supported())
 			continue;
 		assert_int_equal(cw_arena_open(4096, &small, &err), CW_OK);
-		k->pack(w, 64, 64, p);
+		k->pack(w, NULL, 64, 64, p);
 		l.packed = p;
 		fill(y, 100 * 64);
 		cw_linear_apply(&l, &(struct cw_input){ x, 100, 64, 1 }, y, 64,
@@ -159,7 +159,7 @@ worst_share(const struct cw_kernel *k, int rows, int in, int out)
 	struct cw_linear l = { in, out, w, NULL, k, p };
 	double worst = 0, top = 0;
 
-	k->pack(w, in, out, p);
+	k->pack(w, NULL, in, out, p);
 	cw_linear_apply(&l, &(struct cw_input){ x, rows, in, 1 }, y, out,
 	    CW_ACT_NONE, NULL, arena);
 	for (int r = 0; r < rows; r++)
@@ -212,7 +212,7 @@ test_a_nan_or_infinity_is_not_quantised_away(void **state)
 			refill(NULL);
 			x[40 + 17] = bad[i];
 			w[3 * 40 + 5] = bad[i];
-			k->pack(w, 40, 40, p);
+			k->pack(w, NULL, 40, 40, p);
 			cw_linear_apply(&l, &(struct cw_input){ x, 3, 40, 1 },
 			    y, 40, CW_ACT_NONE, NULL, arena);
 			assert_false(isfinite(y[40]));
@@ -238,7 +238,7 @@ test_a_row_does_not_depend_on_its_neighbours(void **state)
 		/* a library's sums are its own business */
 		if (!k->supported() || strcmp(k->name, "openblas") == 0)
 			continue;
-		k->pack(w, IN, OUT, p);
+		k->pack(w, NULL, IN, OUT, p);
 		cw_linear_apply(&l, &(struct cw_input){ x, ROWS, IN, 1 }, y,
 		    OUT, CW_ACT_QUICK_GELU, NULL, arena);
 		for (int r = 0; r < ROWS; r++) {
@@ -261,7 +261,7 @@ activate_one(const struct cw_kernel *k, float v, enum cw_act act, int out)
 
 	for (int o = 0; o < out; o++)
 		w[o] = 1;
-	k->pack(w, 1, out, p);
+	k->pack(w, NULL, 1, out, p);
 	cw_linear_apply(&l, &(struct cw_input){ &v, 1, 1, 1 }, y, out, act,
 	    NULL, arena);
 	for (int o = 1; o < out; o++)
@@ -322,7 +322,7 @@ check_normed(const struct cw_kernel *k, int rows, int in, int out,
 	struct cw_linear l = { in, out, w, bias, k, p };
 	double v[256];
 
-	k->pack(w, in, out, p);
+	k->pack(w, NULL, in, out, p);
 	fill(y, rows * ldy);
 	cw_linear_apply_normed(&l, 1e-5f, &(struct cw_input){ x, rows, ldx, 1 },
 	    norm, y, ldy, act, arena);
@@ -385,7 +385,7 @@ test_what_sticks_out_of_a_normed_row_is_kept(void **state)
 
 		if (!k->supported())
 			continue;
-		k->pack(w, IN, 40, p);
+		k->pack(w, NULL, IN, 40, p);
 		x[IN + 17] = NAN;
 		cw_linear_apply_normed(&l, 1e-5f, &(struct cw_input){ x, 3, IN, 1 },
 		    res, y, 40, CW_ACT_QUICK_GELU, arena);

@@ -87,7 +87,7 @@ multiply(const struct cw_kernel *k, int rows, int in, int out, enum cw_act act,
 	void *p = cw_arena_alloc(arena, k->packed_bytes(in, out));
 
 	assert_non_null(p);
-	k->pack(w, in, out, p);
+	k->pack(w, NULL, in, out, p);
 	l.packed = p;
 	k->apply(&l, &(struct cw_input){ x, rows, in, 1 }, y, out, act, res,
 	    arena);

@@ -60,7 +60,7 @@ test_small_rows_lose_nothing_beside_large_ones(void **state)
 			refill(NULL);
 			for (int j = 0; j < IN; j++)
 				x[7 * IN + j] *= sizes[i];
-			k->pack(w, IN, OUT, p);
+			k->pack(w, NULL, IN, OUT, p);
 			cw_linear_apply(&l, &in, y, OUT, CW_ACT_NONE, NULL,
 			    arena);
 			for (int r = 0; r < UNIT; r++) {
@@ -96,7 +96,7 @@ check_columns(const struct cw_kernel *k, int large)
 	refill(NULL);
 	for (int i = 0; i < IN; i++)
 		w[large * IN + i] *= 1e4f;
-	k->pack(w, IN, OUT, p);
+	k->pack(w, NULL, IN, OUT, p);
 	cw_linear_apply(&l, &in, y, OUT, CW_ACT_NONE, res, arena);
 	for (int o = 0; o < OUT; o++) {
 		double worst = 0, top = 0;
@@ -147,7 +147,7 @@ test_a_unit_without_scratch_keeps_none(void **state)
 
 			assert_int_equal(cw_arena_open(room, &small, &err),
 			    CW_OK);
-			k->pack(w, IN, OUT, p);
+			k->pack(w, NULL, IN, OUT, p);
 			cw_linear_apply(&l, &in, y, OUT, CW_ACT_NONE, NULL,
 			    small);
 			assert_int_equal(cw_arena_used(small), 0);
@@ -175,7 +175,7 @@ test_a_unit_does_not_depend_on_another(void **state)
 		if (!k->supported() || strcmp(k->name, "openblas") == 0)
 			continue;
 		refill(NULL);
-		k->pack(w, IN, OUT, p);
+		k->pack(w, NULL, IN, OUT, p);
 		cw_linear_apply(&l, &all, y, OUT, CW_ACT_GELU, NULL, arena);
 		for (int u = 0; u < UNITS; u++) {
 			const struct cw_input one = { x + u * UNIT * IN, UNIT,
@@ -197,6 +197,79 @@ test_a_unit_does_not_depend_on_another(void **state)
 	}
 }
 
+/* Sums of 8 bits are exact: many rows are to the bit what each is alone. */
+static void
+check_alone(const struct cw_kernel *k, const float *eps, int rows, int in,
+    int out, enum cw_act act)
+{
+	const float *keep = eps == NULL ? res : NULL;
+	size_t mark = cw_arena_mark(arena);
+	void *p = cw_arena_alloc(arena, k->packed_bytes(in, out));
+	float *alone = cw_arena_floats(arena, (size_t)out);
+	struct cw_linear l = { in, out, w, bias, k, p };
+
+	k->pack(w, NULL, in, out, p);
+	for (int r = -1; r < rows; r++) {
+		const struct cw_input some = { r < 0 ? x : x + r * in,
+		    r < 0 ? rows : 1, in, 1 };
+		float *to = r < 0 ? y : alone;
+
+		if (eps != NULL)
+			k->apply_normed(&l, *eps, &some, to, out, act, arena);
+		else
+			k->apply(&l, &some, to, out, act, r < 0 ? keep :
+			    keep + r * out, arena);
+		if (r >= 0 && memcmp(alone, y + r * out, (size_t)out *
+		    sizeof(*y)) != 0)
+			fail_msg("%s: row %d of %d, %d x %d", k->name, r, rows,
+			    in, out);
+	}
+	cw_arena_release(arena, mark);
+}
+
+static void
+test_sums_of_8_bits_are_exact_in_any_company(void **state)
+{
+	static const int heights[] = { 23, 24, 25, 27, 28, 29, 50, 57, 113,
+	    225, 257 };
+	static const struct { int in, out; } sizes[] = { { 128, 64 },
+	    { 256, 192 }, { 768, 64 }, { 256, 65 }, { 192, 64 }, { 1536, 128 } };
+	static const float eps = 1e-5f;
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (int r = 0; r < 257; r++)
+		for (int i = 0; i < r % 4; i++)
+			x[(r * 1537 + 91 * i) % MAX] *= 60;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++)
+		for (size_t i = 0; i < CW_COUNT(heights) && k->int8 &&
+		    k->supported(); i++)
+			for (size_t j = 0; j < CW_COUNT(sizes); j++)
+				check_alone(k, (i + j) % 2 == 0 ? &eps : NULL,
+				    heights[i], sizes[j].in, sizes[j].out,
+				    (enum cw_act)((i + j / 2) % 4));
+}
+
+/* All weights and values at the ends of their range, where sums are largest. */
+static void
+test_the_largest_sums_of_8_bits_fit(void **state)
+{
+	enum { ROWS = 50, IN = 256, OUT = 64 };
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (int kind = 0; kind < 4; kind++) {
+		for (int i = 0; i < OUT * IN; i++)
+			w[i] = kind % 2 != 0 || i / 7 % 2 != 0 ? 1 : -1;
+		for (int i = 0; i < ROWS * IN; i++)
+			x[i] = kind / 2 != 0 || i / 5 % 3 != 0 ? 1 : -1;
+		for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++)
+			if (k->int8 && k->supported())
+				check_alone(k, NULL, ROWS, IN, OUT,
+				    CW_ACT_NONE);
+	}
+}
+
 #define TEST(name)	cmocka_unit_test_setup(name, refill)
 
 int
@@ -208,6 +281,8 @@ main(void)
 		TEST(test_small_columns_lose_nothing_beside_large_ones),
 		TEST(test_a_unit_without_scratch_keeps_none),
 		TEST(test_a_unit_does_not_depend_on_another),
+		TEST(test_sums_of_8_bits_are_exact_in_any_company),
+		TEST(test_the_largest_sums_of_8_bits_fit),
 	};
 
 	return cmocka_run_group_tests_name("kernels, units", tests, set_up,

@@ -18,6 +18,9 @@ const struct cw_isa cw_isa_avx2 = {
 };
 
 const struct cw_kernel cw_fp32_avx2 = {
-	"avx2", false, supported, fp32_packed_bytes,
-	fp32_pack, fp32_apply, NULL, NULL, NULL
+	.name = "avx2",
+	.supported = supported,
+	.packed_bytes = fp32_packed_bytes,
+	.pack = fp32_pack,
+	.apply = fp32_apply,
 };

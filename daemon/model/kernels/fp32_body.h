@@ -176,12 +176,13 @@ fp32_even_pair(const float *w, int in)
 }
 
 static void
-fp32_pack(const float *w, int in, int out, void *dst)
+fp32_pack(const float *w, const float *step, int in, int out, void *dst)
 {
 	const size_t panels = fp32_panel_bytes(in, out);
 	unsigned char *even = (unsigned char *)dst + panels;
 	float *to = dst;
 
+	(void)step;
 	memset(even, 0, fp32_packed_bytes(in, out) - panels);
 	for (int o = 0; o < out; o += N, w += (size_t)N * (size_t)in) {
 		int cols = out - o < N ? out - o : N;

@@ -22,10 +22,11 @@ packed_bytes(int in, int out)
 }
 
 static void
-pack(const float *w, int in, int out, void *dst)
+pack(const float *w, const float *step, int in, int out, void *dst)
 {
 	size_t bytes = (size_t)in * (size_t)out * sizeof(float);
 
+	(void)step;
 	memcpy(dst, w, bytes);
 	memset((char *)dst + bytes, 0, packed_bytes(in, out) - bytes);
 }
@@ -52,6 +53,9 @@ apply(const struct cw_linear *l, const struct cw_input *x, float *y, int ldy,
 }
 
 const struct cw_kernel cw_fp32_openblas = {
-	"openblas", false, supported, packed_bytes,
-	pack, apply, NULL, NULL, NULL
+	.name = "openblas",
+	.supported = supported,
+	.packed_bytes = packed_bytes,
+	.pack = pack,
+	.apply = apply,
 };

@@ -17,6 +17,9 @@ const struct cw_isa cw_isa_plain = {
 };
 
 const struct cw_kernel cw_fp32_plain = {
-	"plain", false, supported, fp32_packed_bytes,
-	fp32_pack, fp32_apply, NULL, NULL, NULL
+	.name = "plain",
+	.supported = supported,
+	.packed_bytes = fp32_packed_bytes,
+	.pack = fp32_pack,
+	.apply = fp32_apply,
 };

@@ -27,6 +27,13 @@ supported(void)
 }
 
 const struct cw_kernel cw_int8_avx2 = {
-	"avx2", true, supported, int8_packed_bytes,
-	int8_pack, int8_apply, int8_apply_normed, &cw_fp32_avx2, NULL
+	.name = "avx2",
+	.int8 = true,
+	.supported = supported,
+	.packed_bytes = int8_packed_bytes,
+	.pack = int8_pack,
+	.most = INT8_MOST,
+	.apply = int8_apply,
+	.apply_normed = int8_apply_normed,
+	.fine = &cw_fp32_avx2,
 };

@@ -15,6 +15,7 @@ dot4(vi acc, vi x, vi w)
 }
 
 #include "model/kernels/int8_body.h"
+#include "model/kernels/int8_strassen.h"
 
 static bool
 supported(void)
@@ -24,6 +25,26 @@ supported(void)
 }
 
 const struct cw_kernel cw_int8_avx512vnni = {
-	"avx512vnni", true, supported, int8_packed_bytes,
-	int8_pack, int8_apply, int8_apply_normed, NULL, &cw_heads_avx512bf16
+	.name = "avx512vnni",
+	.int8 = true,
+	.supported = supported,
+	.packed_bytes = int8_packed_bytes,
+	.pack = int8_pack,
+	.most = INT8_MOST,
+	.apply = int8_apply,
+	.apply_normed = int8_apply_normed,
+	.many = &cw_int8_avx512vnni_many,
+	.heads = &cw_heads_avx512bf16,
+};
+
+const struct cw_kernel cw_int8_avx512vnni_many = {
+	.name = "avx512vnni-7",
+	.int8 = true,
+	.supported = supported,
+	.packed_bytes = int8_packed_bytes,
+	.pack = strassen_pack_weights,
+	.most = STRASSEN_MOST,
+	.apply = strassen_apply,
+	.apply_normed = strassen_apply_normed,
+	.heads = &cw_heads_avx512bf16,
 };

@@ -4,8 +4,9 @@
  * Runs in: worker.  Included once by each instruction set's file, which says
  * CW_TILE_ROWS, LEVELS and dot4(); all static.
  *
- * Weights: signed, one scale per output.  Activations: unsigned, one scale and
- * zero point per row, LEVELS of them.  With x = s (q - z) + e and w = t v
+ * Weights: signed, up to 127, one scale per output.  Activations: unsigned, one
+ * scale and zero point per row, LEVELS of them.  (Fewer of both where sums of
+ * two are multiplied, see int8_strassen.h.)  With x = s (q - z) + e and w = t v
  *
  *	sum x w = t (s (sum q v - z sum v) + sum e v)
  *
@@ -16,7 +17,7 @@
  *
  * Packed weights, one panel of N columns after another:
  *
- *	float t[N] | int32 sum v [N] | int8 v [in/4][N][4]
+ *	float t[N] | int32 sum v [N] | of the upper half [N] | int8 v [in/4][N][4]
  *
  * Packed activations: see int8_rows.h.
  */
@@ -24,16 +25,18 @@
 #define CW_INT8_BODY_H
 
 #include "model/kernels/int8_rows.h"
+#include "model/kernels/step.h"
 #include "model/kernels/transpose.h"
 
 #define TILE_VECS	2
 #define N		(TILE_VECS * CW_LANES)
 /* 255 * 127 * depth has to fit an int32_t */
 #define DEPTH_MAX	65536
+#define INT8_MOST	127
 
 struct int8_panel {
 	float	 scale[N];
-	int32_t	 sum[N];
+	int32_t	 sum[N], upper[N];	/* of all inputs, of those < in/2 */
 	int8_t	 v[];			/* [in/4][N][4] */
 };
 
@@ -66,17 +69,12 @@ int8_packed_bytes(int in, int out)
 }
 
 static void
-int8_pack_column(const float *w, int in, struct int8_panel *p, int c)
+int8_pack_column(const float *w, int in, float step, struct int8_panel *p,
+    int c)
 {
-	float top = 0, inv;
-	bool finite = true;
+	const float inv = step > 0 ? 1 / step : 1;
 
-	for (int i = 0; i < in; i++) {
-		top = fabsf(w[i]) > top ? fabsf(w[i]) : top;
-		finite = finite && fabsf(w[i]) < INFINITY;
-	}
-	inv = top > 1e-30f && finite ? 127 / top : 1;
-	p->scale[c] = finite ? 1 / inv : NAN;
+	p->scale[c] = step;
 	for (int i = 0; i < in; i++) {
 		/* the low byte of 1.5 * 2^23 + k is k */
 		float t = w[i] * inv + 0x1.8p23f;
@@ -85,20 +83,31 @@ int8_pack_column(const float *w, int in, struct int8_panel *p, int c)
 		memcpy(&v, &t, sizeof(v));
 		p->v[((size_t)(i / 4) * N + (size_t)c) * 4 + i % 4] = v;
 		p->sum[c] += v;
+		if (i < in / 2)
+			p->upper[c] += v;
 	}
 }
 
 static void
-int8_pack(const float *w, int in, int out, void *dst)
+int8_pack_within(int most, const float *w, const float *step, int in, int out,
+    void *dst)
 {
 	CW_CHECK(in <= DEPTH_MAX);
 	memset(dst, 0, int8_packed_bytes(in, out));
 	for (int o = 0; o < out; o++) {
+		const float *column = w + (size_t)o * (size_t)in;
 		size_t at = (size_t)(o / N) * int8_panel_bytes(in);
 
-		int8_pack_column(w + (size_t)o * (size_t)in, in,
+		int8_pack_column(column, in, step != NULL ? step[o] :
+		    cw_weight_step(column, in, most),
 		    (struct int8_panel *)((char *)dst + at), o % N);
 	}
+}
+
+static void
+int8_pack(const float *w, const float *step, int in, int out, void *dst)
+{
+	int8_pack_within(INT8_MOST, w, step, in, out, dst);
 }
 
 /* ---- the product ---- */
@@ -268,12 +277,13 @@ static void (*const int8_tiles[])(int, const int32_t *, const char *, size_t,
 /* Rows of x, quantised and packed into one block at a; does one stick out? */
 static bool
 int8_pack_block(const float *x, size_t ldx, int rows, int in,
-    const float *eps, float *plain, int32_t *a, struct int8_row *info)
+    const float *eps, int levels, float *plain, int32_t *a,
+    struct int8_row *info)
 {
 	bool cut = false;
 
 	for (int r = 0; r < rows; r++) {
-		quantise(x + (size_t)r * ldx, in, eps, plain,
+		quantise(x + (size_t)r * ldx, in, eps, levels, plain,
 		    (uint8_t *)a + r * CHUNK, (size_t)rows * CHUNK, info + r);
 		cut = cut || info[r].outliers > 0;
 	}
@@ -282,7 +292,7 @@ int8_pack_block(const float *x, size_t ldx, int rows, int in,
 
 /* eps: of the layer norm before it, or NULL */
 static void
-int8_apply_to(const struct cw_linear *l, const float *eps,
+int8_straight(const struct cw_linear *l, const float *eps, int levels,
     const struct cw_input *x, float *y, int ldy, enum cw_act act,
     const float *residual, struct cw_arena *scratch)
 {
@@ -304,7 +314,7 @@ int8_apply_to(const struct cw_linear *l, const float *eps,
 
 		cut[i] = int8_pack_block(x->x + (size_t)r * (size_t)x->ld,
 		    (size_t)x->ld, cw_part(rows, i + 1, blocks) - r, l->in, eps,
-		    plain, a + (size_t)r * words, info + r);
+		    levels, plain, a + (size_t)r * words, info + r);
 	}
 	for (int o = 0; o < l->out; o += N, panel += bytes) {
 		struct int8_out out = {
@@ -335,7 +345,7 @@ static void
 int8_apply(const struct cw_linear *l, const struct cw_input *x, float *y,
     int ldy, enum cw_act act, const float *residual, struct cw_arena *scratch)
 {
-	int8_apply_to(l, NULL, x, y, ldy, act, residual, scratch);
+	int8_straight(l, NULL, LEVELS, x, y, ldy, act, residual, scratch);
 }
 
 static void
@@ -343,7 +353,7 @@ int8_apply_normed(const struct cw_linear *l, float eps,
     const struct cw_input *x, float *y, int ldy, enum cw_act act,
     struct cw_arena *scratch)
 {
-	int8_apply_to(l, &eps, x, y, ldy, act, NULL, scratch);
+	int8_straight(l, &eps, LEVELS, x, y, ldy, act, NULL, scratch);
 }
 
 #endif /* CW_INT8_BODY_H */

@@ -24,6 +24,12 @@ supported(void)
 }
 
 const struct cw_kernel cw_int8_plain = {
-	"plain", true, supported, int8_packed_bytes,
-	int8_pack, int8_apply, int8_apply_normed, NULL, NULL
+	.name = "plain",
+	.int8 = true,
+	.supported = supported,
+	.packed_bytes = int8_packed_bytes,
+	.pack = int8_pack,
+	.most = INT8_MOST,
+	.apply = int8_apply,
+	.apply_normed = int8_apply_normed,
 };

@@ -229,12 +229,12 @@ quantise_nothing(int n, struct int8_row *row, uint8_t *q, size_t step)
 }
 
 /*
- * q = x in steps, after a layer norm if eps is not NULL; the row's scale and
- * the like.  plain [n] is scratch.
+ * q = x in that many levels, after a layer norm if eps is not NULL; the row's
+ * scale and the like.  plain [n] is scratch.
  */
 static void
-quantise(const float *x, int n, const float *eps, float *plain, uint8_t *q,
-    size_t step, struct int8_row *row)
+quantise(const float *x, int n, const float *eps, int levels, float *plain,
+    uint8_t *q, size_t step, struct int8_row *row)
 {
 	struct row_facts f = eps != NULL ? row_look_normed(x, n, *eps) :
 	    row_look(x, n);
@@ -254,7 +254,7 @@ quantise(const float *x, int n, const float *eps, float *plain, uint8_t *q,
 	}
 	least = fmaxf(f.least, -limit);
 	most = fminf(f.most, limit);
-	row->scale = fmaxf((most - least) / (LEVELS - 2), 1e-30f);
+	row->scale = fmaxf((most - least) / (float)(levels - 2), 1e-30f);
 	row->zero = (int32_t)(0.5f - least / row->scale);
 	if (row->outliers > 0)
 		quantise_row(x, n, 0, 1 / row->scale, true, limit,

@@ -14,8 +14,12 @@ static const struct cw_kernel *const kernels[] = {
 	&cw_int8_avx512vnni,
 	&cw_int8_avxvnni,
 	&cw_int8_avx2,
-	&cw_int8_plain,
-	NULL
+	&cw_int8_plain
+};
+
+/* Named by one of those. */
+static const struct cw_kernel *const beside[] = {
+	&cw_int8_avx512vnni_many
 };
 
 static const struct cw_isa *const isas[] = {
@@ -39,7 +43,7 @@ cw_isa_best(void)
 const struct cw_kernel *
 cw_kernel_find(const char *name, bool int8)
 {
-	for (size_t i = 0; kernels[i] != NULL; i++)
+	for (size_t i = 0; i < CW_COUNT(kernels); i++)
 		if (kernels[i]->int8 == int8 && kernels[i]->supported() &&
 		    (name[0] == '\0' || strcmp(kernels[i]->name, name) == 0))
 			return kernels[i];
@@ -49,7 +53,10 @@ cw_kernel_find(const char *name, bool int8)
 const struct cw_kernel *
 cw_kernel_at(size_t i)
 {
-	return i < CW_COUNT(kernels) ? kernels[i] : NULL;
+	if (i < CW_COUNT(kernels))
+		return kernels[i];
+	i -= CW_COUNT(kernels);
+	return i < CW_COUNT(beside) ? beside[i] : NULL;
 }
 
 const struct cw_isa *

@@ -5,7 +5,8 @@
  *
  * A kernel multiplies rows by one weight matrix that it has packed ahead into
  * a form of its own.  An instruction set ("isa") carries what needs no
- * packing.  Both are tables; the first supported row is the best.
+ * packing.  Both are tables; the first supported row is the best.  The names of
+ * kernels for some matrices only, beside another one, are not found.
  *
  * Packed fp32: panels of N columns, each [in][N], zero-padded.
  * Packed int8: see int8_body.h.
@@ -52,8 +53,14 @@ struct cw_kernel {
 	bool		(*supported)(void);
 	/* Bytes of a packed [out][in] matrix, a multiple of 64. */
 	size_t		(*packed_bytes)(int in, int out);
-	/* w [out][in] to dst, 64-aligned, every byte of it written. */
-	void		(*pack)(const float *w, int in, int out, void *dst);
+	/*
+	 * w [out][in] to dst, 64-aligned, every byte of it written.  step
+	 * [out], in 8 bits: what each output's weights are counted in, or NULL
+	 * for the finest that leaves none beyond `most`.
+	 */
+	void		(*pack)(const float *w, const float *step, int in,
+			    int out, void *dst);
+	int		 most;		/* steps of a weight, in 8 bits */
 	/* as cw_linear_apply, by l->packed */
 	void		(*apply)(const struct cw_linear *l,
 			    const struct cw_input *x, float *y, int ldy,
@@ -65,6 +72,8 @@ struct cw_kernel {
 			    enum cw_act act, struct cw_arena *scratch);
 	/* For the matrices that suffer most from this one, or NULL. */
 	const struct cw_kernel *fine;
+	/* Faster with many rows and coarser, or NULL: see int8_strassen.h. */
+	const struct cw_kernel *many;
 	/* Attention beside it where this CPU can, or NULL: in float. */
 	const struct cw_heads *heads;
 };
@@ -74,6 +83,7 @@ extern const struct cw_heads cw_heads_avx512bf16;
 extern const struct cw_kernel cw_fp32_avx512, cw_fp32_avx2, cw_fp32_plain;
 extern const struct cw_kernel cw_fp32_openblas;
 extern const struct cw_kernel cw_int8_avx512vnni, cw_int8_avxvnni;
+extern const struct cw_kernel cw_int8_avx512vnni_many;
 extern const struct cw_kernel cw_int8_avx2, cw_int8_plain;
 
 /* Where part i of `parts` even ones of n rows begins. */
@@ -92,7 +102,10 @@ const struct cw_isa *cw_isa_best(void);
  */
 const struct cw_kernel *cw_kernel_find(const char *name, bool int8);
 
-/* Every kernel and instruction set, supported or not; NULL past the last. */
+/*
+ * Every kernel and instruction set, supported or not, and those that only
+ * another one names; NULL past the last.
+ */
 const struct cw_kernel *cw_kernel_at(size_t i);
 const struct cw_isa *cw_isa_at(size_t i);
 
