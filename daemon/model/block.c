@@ -282,8 +282,8 @@ mlp(const struct cw_encoder_weights *e, const struct cw_block_weights *b,
 	}
 }
 
-static void
-block_run(const struct cw_encoder_weights *e, int l, const struct cw_run *r)
+void
+cw_block_run(const struct cw_encoder_weights *e, int l, const struct cw_run *r)
 {
 	const bool last = l == e->L - 1;
 
@@ -307,7 +307,7 @@ void
 cw_encoder_run(const struct cw_encoder_weights *e, const struct cw_run *r)
 {
 	for (int l = 0; l < e->L; l++) {
-		block_run(e, l, r);
+		cw_block_run(e, l, r);
 		cw_tap_call(r->tap, "layer", l, r->x,
 		    l == e->L - 1 ? r->nseq : r->rows, e->W);
 	}

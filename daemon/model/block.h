@@ -67,6 +67,10 @@ CW_MUST_USE enum cw_status cw_run_make(struct cw_run *r,
 size_t cw_run_bytes(const struct cw_encoder_weights *e, int rows, int longest,
     int wide);
 
+/* Block l: r->x moves on by it. */
+void cw_block_run(const struct cw_encoder_weights *e, int l,
+    const struct cw_run *r);
+
 /* All blocks.  Afterwards x is [nseq][W]: what leaves of each sequence. */
 void cw_encoder_run(const struct cw_encoder_weights *e,
     const struct cw_run *r);

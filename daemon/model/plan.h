@@ -9,6 +9,7 @@
 #ifndef CW_PLAN_H
 #define CW_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/arena.h"
@@ -41,6 +42,8 @@ struct cw_matrix {
 	struct cw_matrix_part	 part[CW_PARTS_MAX];
 	int			 parts, in, out;
 	struct cw_norm		 norm;	/* before it, NULL: none */
+	bool			 surveyed;	/* the next ones, too: four
+						   of a block */
 	size_t			 w_at, b_at;	/* in the file */
 };
 
@@ -49,6 +52,7 @@ struct cw_plan {
 	size_t		 n, max;
 	size_t		 bytes;		/* of the file */
 	int		 deep;		/* inputs from which 8 bits pay */
+	const struct cw_vit_weights *vit;	/* or NULL: none is surveyed */
 };
 
 /*

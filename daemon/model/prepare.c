@@ -15,9 +15,12 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "model/survey.h"
+#include "model/kernels/step.h"
 #include "model/plan.h"
+#include "model/rounding.h"
 
-#define MAGIC		"CWPACK5"	/* with its NUL; raise on any change */
+#define MAGIC		"CWPACK6"	/* with its NUL; raise on any change */
 
 struct prepare_head {
 	char		magic[8];
@@ -76,25 +79,96 @@ head_make(const struct cw_plan *p, const struct cw_kernel *k,
 
 /* ---- filling ---- */
 
+/* m in float; w [out][in] is in scratch. */
+static enum cw_status
+fold(const struct cw_matrix *m, char *base, struct cw_arena *scratch,
+    float **w, struct cw_err *err)
+{
+	*w = cw_arena_floats(scratch, (size_t)m->in * (size_t)m->out);
+	if (*w == NULL)
+		return cw_err_set(err, CW_E_LIMIT,
+		    "no room to prepare a matrix of %d x %d", m->out, m->in);
+	cw_matrix_fold(m, *w, (float *)(base + m->b_at));
+	return CW_OK;
+}
+
+/* Pack w, rounded in view of gram if that is possible. */
+static void
+pack_rounded(const struct cw_matrix *m, float *w, float *gram, char *base,
+    struct cw_arena *scratch)
+{
+	const int most = m->kernel->most;
+	float *step = cw_arena_floats(scratch, (size_t)m->out);
+	bool rounded = step != NULL && m->kernel->int8;
+
+	for (int o = 0; o < m->out && rounded; o++) {
+		step[o] = cw_weight_step(w + (size_t)o * (size_t)m->in, m->in,
+		    most);
+		rounded = step[o] > 0;
+	}
+	rounded = rounded && cw_round_weights(w, m->in, m->out, step, most,
+	    gram, scratch);
+	m->kernel->pack(w, rounded ? step : NULL, m->in, m->out,
+	    base + m->w_at);
+}
+
+/* The matrices of one block. */
+static enum cw_status
+fill_block(const struct cw_matrix *m, struct cw_survey *c, char *base,
+    struct cw_arena *scratch, struct cw_err *err)
+{
+	struct cw_linear l[CW_BLOCK_MATRICES];
+	float *w[CW_BLOCK_MATRICES], *gram[CW_BLOCK_MATRICES];
+	enum cw_status st = CW_OK;
+
+	for (int i = 0; i < CW_BLOCK_MATRICES && st == CW_OK; i++) {
+		st = fold(&m[i], base, scratch, &w[i], err);
+		l[i] = (struct cw_linear){ .in = m[i].in, .out = m[i].out,
+		    .w = w[i], .b = (const float *)(base + m[i].b_at) };
+	}
+	if (st != CW_OK ||
+	    (st = cw_survey_block(c, l, gram, err)) != CW_OK)
+		return st;
+	for (int i = 0; i < CW_BLOCK_MATRICES; i++)
+		pack_rounded(&m[i], w[i], gram[i], base, scratch);
+	return CW_OK;
+}
+
+static enum cw_status
+fill_all(const struct cw_plan *p, struct cw_survey *c, char *base,
+    struct cw_arena *scratch, struct cw_err *err)
+{
+	enum cw_status st = CW_OK;
+
+	for (size_t i = 0, n; i < p->n && st == CW_OK; i += n) {
+		const struct cw_matrix *m = &p->m[i];
+		const size_t mark = cw_arena_mark(scratch);
+		float *w;
+
+		n = m->surveyed ? CW_BLOCK_MATRICES : 1;
+		if (m->surveyed)
+			st = fill_block(m, c, base, scratch, err);
+		else if ((st = fold(m, base, scratch, &w, err)) == CW_OK)
+			m->kernel->pack(w, NULL, m->in, m->out,
+			    base + m->w_at);
+		cw_arena_release(scratch, mark);
+	}
+	return st;
+}
+
 static enum cw_status
 fill(const struct cw_plan *p, char *base, struct cw_arena *scratch,
     struct cw_err *err)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		const struct cw_matrix *m = &p->m[i];
-		const size_t mark = cw_arena_mark(scratch);
-		float *w = cw_arena_floats(scratch, (size_t)m->in *
-		    (size_t)m->out);
+	struct cw_survey *c = NULL;
+	enum cw_status st = CW_OK;
 
-		if (w == NULL)
-			return cw_err_set(err, CW_E_LIMIT,
-			    "no room to prepare a matrix of %d x %d", m->out,
-			    m->in);
-		cw_matrix_fold(m, w, (float *)(base + m->b_at));
-		m->kernel->pack(w, NULL, m->in, m->out, base + m->w_at);
-		cw_arena_release(scratch, mark);
-	}
-	return CW_OK;
+	if (p->vit != NULL)
+		st = cw_survey_open(p->vit, &c, err);
+	if (st == CW_OK)
+		st = fill_all(p, c, base, scratch, err);
+	cw_survey_close(&c);
+	return st;
 }
 
 /* ---- pointing ---- */

@@ -7,7 +7,8 @@
  * matrix that follows it, attention's scale into q, and q, k and v become one
  * matrix.  k has no bias at all: a constant added to a row of scores before
  * its softmax changes nothing.  The last block keeps q, and has K' and V of
- * each head for themselves: see read.h.
+ * each head for themselves: see read.h.  In 8 bits the blocks of an image tower
+ * that all its rows go through are rounded by what goes through them: survey.h.
  *
  *	struct prepare_head, padded to 4096 bytes
  *	biases, one after another

@@ -23,6 +23,10 @@ CW_MUST_USE enum cw_status cw_vit_encode(const struct cw_vit_weights *v,
     float *norm, struct cw_err *err);
 size_t cw_vit_scratch_bytes(const struct cw_vit_weights *v, int B);
 
+/* r->x [B * T][W], what enters the first block; r as made for v's patches. */
+void cw_vit_enter(const struct cw_vit_weights *v, const float *pixels, int B,
+    const struct cw_run *r);
+
 CW_MUST_USE enum cw_status cw_resnet_encode(
     const struct cw_resnet_weights *w, const float *pixels, int B,
     const struct cw_encode *job, float *embed, float *norm,

@@ -56,19 +56,33 @@ cw_vit_scratch_bytes(const struct cw_vit_weights *v, int B)
 	    (size_t)B * sizeof(struct cw_seq);
 }
 
+void
+cw_vit_enter(const struct cw_vit_weights *v, const float *pixels, int B,
+    const struct cw_run *r)
+{
+	const struct cw_input patches = { r->wide, B * v->G * v->G,
+	    v->patch.in, v->G * v->G };
+	const int W = v->enc.W;
+
+	cut_patches(v, pixels, B, r->wide);
+	cw_linear_apply(&v->patch, &patches, r->norm, W, CW_ACT_NONE, NULL,
+	    r->scratch);
+	add_positions(v, r->norm, r);
+	cw_layernorm(r->x, B * v->T, W, W, v->pre.w, v->pre.b, v->enc.eps,
+	    r->x, W);
+}
+
 enum cw_status
 cw_vit_encode(const struct cw_vit_weights *v, const float *pixels, int B,
     const struct cw_encode *job, float *embed, float *norm,
     struct cw_err *err)
 {
-	const int W = v->enc.W;
 	struct cw_run r = { .nseq = B, .rows = B * v->T, .unit = v->T,
 	    .longest = v->T,
 	    .scratch = job->scratch, .traces = job->traces,
 	    .tap = job->tap };
 	struct cw_seq *seq = cw_arena_zalloc(r.scratch, (size_t)B,
 	    sizeof(*seq));
-	struct cw_input patches;
 	int bad;
 
 	for (int b = 0; b < B && job->traces != NULL; b++)
@@ -84,15 +98,8 @@ cw_vit_encode(const struct cw_vit_weights *v, const float *pixels, int B,
 		    .at = b * v->T };
 	r.seq = seq;
 
-	cut_patches(v, pixels, B, r.wide);
-	patches = (struct cw_input){ r.wide, B * v->G * v->G, v->patch.in,
-	    v->G * v->G };
-	cw_linear_apply(&v->patch, &patches, r.norm, W, CW_ACT_NONE, NULL,
-	    r.scratch);
-	add_positions(v, r.norm, &r);
-	cw_layernorm(r.x, B * v->T, W, W, v->pre.w, v->pre.b, v->enc.eps,
-	    r.x, W);
-	cw_tap_call(r.tap, "patch_embed", -1, r.x, B * v->T, W);
+	cw_vit_enter(v, pixels, B, &r);
+	cw_tap_call(r.tap, "patch_embed", -1, r.x, B * v->T, v->enc.W);
 	cw_encoder_run(&v->enc, &r);
 	return cw_encoder_finish(&v->enc, &v->post, &v->proj, &r, embed, norm,
 	    &bad, err);

@@ -26,6 +26,7 @@
 #define HIDDEN	80
 #define ROWS	7
 #define SCALE	0.25f
+#define SIDE	3		/* patches of 4 x 4 */
 
 static struct cw_arena *arena;
 static char dir[64];
@@ -86,8 +87,17 @@ static struct cw_weights
 weights(int W)
 {
 	struct cw_weights w = { .vit.enc = encoder(W), .text.enc = encoder(W) };
+	const int T = SIDE * SIDE + 1;
 
+	w.vit.S = 4 * SIDE;
+	w.vit.P = 4;
+	w.vit.G = SIDE;
+	w.vit.T = T;
+	w.vit.cls = noise((size_t)W);
+	w.vit.pos = noise((size_t)(T * W));
+	w.vit.pre = norm(W);
 	w.vit.patch = matrix(48, W);
+	w.vit.patch.b = NULL;
 	w.vit.proj = matrix(W, 24);
 	w.text.proj = matrix(W, 24);
 	return w;

@@ -118,6 +118,14 @@ check(const struct cw_kernel *k, const struct cw_weights *m,
 	if (cw_prepare(&own, CW_TOWER_VIT, k, CW_DEEP, "", "", arena, &p,
 	    &err) != CW_OK)
 		fail_msg("%s", err.text);
+	if (k->many != NULL) {
+		/* all rows go through the first block, one through the last */
+		assert_ptr_equal(block[0].qkv.kernel, k->many);
+		assert_ptr_equal(block[0].out.kernel, k->many);
+		assert_ptr_equal(block[0].up.kernel, k->many);
+		assert_ptr_equal(block[0].down.kernel, k->many);
+		assert_ptr_equal(block[LAYERS - 1].up.kernel, k);
+	}
 	encode(&own.vit, pixels, BATCH, embed);
 	/* a library's sums are its own business */
 	for (int i = 0; i < BATCH && strcmp(k->name, "openblas") != 0; i++) {

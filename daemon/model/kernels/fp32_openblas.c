@@ -3,11 +3,14 @@
  *
  * "Packed" is the matrix as it is.
  */
+#include <math.h>
 #include <string.h>
 
 #include <cblas.h>
+#include <f77blas.h>
 
 #include "model/kernels/kernel.h"
+#include "model/kernels/openblas.h"
 
 static bool
 supported(void)
@@ -59,3 +62,24 @@ const struct cw_kernel cw_fp32_openblas = {
 	.pack = pack,
 	.apply = apply,
 };
+
+void
+cw_gram_add(const float *x, int n, int in, int ld, float *gram)
+{
+	cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, in, n, 1, x, ld, 1,
+	    gram, in);
+}
+
+bool
+cw_factor(float *a, int n)
+{
+	blasint size = n, failed = 0;
+
+	/* the lower triangle of columns is the upper one of rows */
+	(void)BLASFUNC(spotrf)((char []){ "L" }, &size, a, &size, &failed);
+	for (size_t i = 0; i < (size_t)n; i++)
+		if (!(a[i * ((size_t)n + 1)] > 0) ||
+		    !(a[i * ((size_t)n + 1)] < INFINITY))
+			return false;
+	return failed == 0;
+}

@@ -7,7 +7,7 @@
  *
  * A sum of two has to fit 8 bits, so there is a bit less for each: weights of up
  * to 63 steps, 128 levels of activations.  What that costs is made up for where
- * weights are rounded by what the matrix is multiplied with: see calibrate.h.
+ * weights are rounded by what the matrix is multiplied with: see survey.h.
  * Differences of activations are stored with 128 added, which a tile takes away
  * again by what its sums begin with.
  *
