@@ -125,7 +125,8 @@ usage(FILE *f, const char *group)
 	    "  -f, --config FILE    read FILE instead of the usual "
 	    "config.yaml\n"
 	    "      --socket PATH    control socket of the daemon\n"
-	    "In its place: help or --help, --version, --commands.\n";
+	    "In its place: help [COMMAND] or --help, --version, "
+	    "--commands.\n";
 	const size_t n = strlen(group);
 
 	fprintf(f, "usage: clipward %s [options] [arguments]\n\n",
@@ -235,6 +236,22 @@ run(struct cw_cli *cli, int argc, char **argv)
 	return unknown_command(argc, argv);
 }
 
+/* argv: help, and perhaps a command's words. */
+static int
+help(struct cw_cli *cli, int argc, char **argv)
+{
+	static char say_more[] = "--help";
+	char *about[4] = { NULL };
+	int n = 0;
+
+	for (; n < 2 && n + 1 < argc; n++)
+		about[n] = argv[n + 1];
+	if (n == 0)
+		return usage(stdout, "");
+	about[n++] = say_more;
+	return run(cli, n, about);
+}
+
 /* What stands in place of a command, or one. */
 static int
 dispatch(struct cw_cli *cli, int argc, char **argv)
@@ -247,7 +264,7 @@ dispatch(struct cw_cli *cli, int argc, char **argv)
 	if (first == argc)
 		return usage(stderr, "");
 	if (asks_for_help(argv[first]))
-		return usage(stdout, "");
+		return help(cli, argc - first, argv + first);
 	if (strcmp(argv[first], "--version") == 0)
 		return printf("clipward %s\n", CW_VERSION) < 0;
 	if (strcmp(argv[first], "--commands") == 0)

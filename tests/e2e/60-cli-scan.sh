@@ -51,6 +51,12 @@ same "a folder without files is no error" 0 $?
 check "and not taken for one of harmless images" grep -q 'note: scan: no files' "$TMP_DIR/err"
 same "policy --help lists its commands" 7 \
     "$("$CW_BUILD/clipward" policy --help | grep -c '^  policy ')"
+for command in submit policy "policy show"; do
+	# shellcheck disable=SC2086  # two words are two
+	same "help $command says what $command --help does" \
+	    "$("$CW_BUILD/clipward" $command --help)" \
+	    "$("$CW_BUILD/clipward" help $command)"
+done
 
 # the daemon and the scan agree
 config
