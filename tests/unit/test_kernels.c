@@ -195,6 +195,44 @@ test_values_that_stick_out_cost_no_accuracy(void **state)
 	}
 }
 
+/*
+ * The least value of a row, half a step from a whole one: it may not come out
+ * below all steps, which is above them.
+ */
+static void
+test_the_ends_of_a_row_stay_in_its_range(void **state)
+{
+	enum { IN = 16, ROWS = 200000 };
+	const struct cw_kernel *k;
+
+	(void)state;
+	for (int i = 0; i < IN; i++)
+		w[i] = i < 2;
+	for (size_t n = 0; (k = cw_kernel_at(n)) != NULL; n++) {
+		size_t mark = cw_arena_mark(arena);
+		void *p = cw_arena_alloc(arena, k->packed_bytes(IN, 1));
+		struct cw_linear l = { IN, 1, w, NULL, k, p };
+
+		if (!k->int8 || !k->supported())
+			continue;
+		k->pack(w, NULL, IN, 1, p);
+		for (int r = 0; r < ROWS; r++) {
+			const float step = 0.01f + 0.0001f * fabsf(noise());
+			const int levels = r % 2 == 0 ? 126 : 254;
+
+			for (int i = 0; i < IN; i++)
+				x[i] = step * noise();
+			x[0] = -step * ((float)(r / 2 % levels) + 0.5f);
+			x[2] = x[0] + step * (float)levels;
+			cw_linear_apply(&l, &(struct cw_input){ x, 1, IN, 1 },
+			    y, 1, CW_ACT_NONE, NULL, arena);
+			near(k->name, "least", r, 0, y[0], (double)x[0] + x[1],
+			    5 * step);
+		}
+		cw_arena_release(arena, mark);
+	}
+}
+
 static void
 test_a_nan_or_infinity_is_not_quantised_away(void **state)
 {
@@ -573,6 +611,7 @@ main(void)
 		TEST(test_extreme_values_saturate_and_nan_stays_nan),
 		TEST(test_a_full_scratch_leaves_the_result_alone),
 		TEST(test_values_that_stick_out_cost_no_accuracy),
+		TEST(test_the_ends_of_a_row_stay_in_its_range),
 		TEST(test_a_nan_or_infinity_is_not_quantised_away),
 		TEST(test_a_row_does_not_depend_on_its_neighbours),
 		TEST(test_a_product_is_activated_at_any_size),

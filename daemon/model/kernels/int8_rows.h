@@ -255,7 +255,8 @@ quantise(const float *x, int n, const float *eps, int levels, float *plain,
 	least = fmaxf(f.least, -limit);
 	most = fminf(f.most, limit);
 	row->scale = fmaxf((most - least) / (float)(levels - 2), 1e-30f);
-	row->zero = (int32_t)(0.5f - least / row->scale);
+	/* a hair above, or the least may round to one below 0 */
+	row->zero = (int32_t)(0.5f + 0x1p-10f - least / row->scale);
 	if (row->outliers > 0)
 		quantise_row(x, n, 0, 1 / row->scale, true, limit,
 		    (float)row->zero, q, step);
