@@ -83,7 +83,8 @@ static const struct cw_config_key keys[] = {
 	    0, "auto", NULL, "auto",
 	    "Directory for packed weights and the hash of the model's files, "
 	    "made at the first start and shared by all workers; auto: packed/ "
-	    "in spool.path; empty: each worker hashes and packs its own." },
+	    "in spool.path; empty: each worker hashes and packs its own, at "
+	    "every start." },
 
 	KEY("policies", DATA_PATHS, policies, 1, CW_CONFIG_LIST_MAX,
 	    "policies/",

@@ -7,8 +7,8 @@
 
 #include "model/survey.h"
 
-/* With fewer, what the kernel for many rows does besides is not worth it. */
-#define MANY_INPUTS	256
+/* A survey keeps [inputs][inputs] sums: beyond that they would be too many. */
+#define SURVEY_INPUTS	8192
 
 /*
  * The kernel of a matrix so deep.  Over short rows the errors of 8 bits do not
@@ -143,18 +143,21 @@ static void
 plan_image_encoder(struct cw_plan *p, const struct cw_kernel *k,
     struct cw_vit_weights *v)
 {
-	const size_t n = CW_BLOCK_MATRICES * (size_t)(v->enc.L - 1);
+	const struct cw_encoder_weights *e = &v->enc;
+	const int deepest = e->hidden > e->W ? e->hidden : e->W;
+	const size_t n = CW_BLOCK_MATRICES * (size_t)(e->L - 1);
 	struct cw_matrix *m = &p->m[p->n];
 
 	plan_encoder(p, k, &v->enc);
-	if (!k->int8 || n == 0)
+	if (!k->int8 || n == 0 || deepest < p->deep || deepest > SURVEY_INPUTS)
 		return;
 	p->vit = v;
 	for (size_t i = 0; i < n; i++, m++) {
+		const struct cw_kernel *own = kernel_for(p, k, m->in);
+
 		m->surveyed = true;
-		m->kernel = kernel_for(p, k, m->in);
-		if (m->kernel->many != NULL && m->in >= MANY_INPUTS)
-			m->kernel = m->kernel->many;
+		m->kernel = own->many != NULL && own->many->pays(v->T, m->in,
+		    m->out) ? own->many : own;
 	}
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/io.h"
 #include "model/survey.h"
+#include "model/kernels/openblas.h"
 #include "model/kernels/step.h"
 #include "model/plan.h"
 #include "model/rounding.h"
@@ -156,18 +157,47 @@ fill_all(const struct cw_plan *p, struct cw_survey *c, char *base,
 	return st;
 }
 
-static enum cw_status
-fill(const struct cw_plan *p, char *base, struct cw_arena *scratch,
-    struct cw_err *err)
+/* Floats that filling takes at a time: those of a block, or of a matrix. */
+static size_t
+floats_at_once(const struct cw_plan *p)
 {
-	struct cw_survey *c = NULL;
-	enum cw_status st = CW_OK;
+	size_t most = 0;
 
-	if (p->vit != NULL)
+	for (size_t i = 0, n; i < p->n; i += n) {
+		size_t all = 0, rounding = 0;
+
+		n = p->m[i].surveyed ? CW_BLOCK_MATRICES : 1;
+		for (size_t j = i; j < i + n; j++) {
+			const size_t in = (size_t)p->m[j].in;
+			const size_t out = (size_t)p->m[j].out;
+
+			all += in * out + out;
+			if (n > 1 && rounding < cw_round_floats(in, out))
+				rounding = cw_round_floats(in, out);
+		}
+		most = all + rounding > most ? all + rounding : most;
+	}
+	return most;
+}
+
+static enum cw_status
+fill(const struct cw_plan *p, char *base, struct cw_err *err)
+{
+	/* with more, sums depend on how many there are */
+	const int threads = cw_blas_threads(1);
+	struct cw_survey *c = NULL;
+	struct cw_arena *scratch;
+	enum cw_status st;
+
+	st = cw_arena_open(floats_at_once(p) * sizeof(float) + (1u << 20),
+	    &scratch, err);
+	if (st == CW_OK && p->vit != NULL)
 		st = cw_survey_open(p->vit, &c, err);
 	if (st == CW_OK)
 		st = fill_all(p, c, base, scratch, err);
 	cw_survey_close(&c);
+	cw_arena_close(&scratch);
+	(void)cw_blas_threads(threads);
 	return st;
 }
 
@@ -222,8 +252,8 @@ prefer_huge_pages(void *base, size_t bytes)
 }
 
 static enum cw_status
-private_copy(const struct cw_plan *p, struct cw_arena *scratch,
-    struct cw_prepared *out, struct cw_err *err)
+private_copy(const struct cw_plan *p, struct cw_prepared *out,
+    struct cw_err *err)
 {
 	void *base = mmap(NULL, p->bytes, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -232,7 +262,7 @@ private_copy(const struct cw_plan *p, struct cw_arena *scratch,
 	if (base == MAP_FAILED)
 		return cw_err_sys(err, "%zu bytes for the weights", p->bytes);
 	prefer_huge_pages(base, p->bytes);
-	if ((st = fill(p, base, scratch, err)) != CW_OK) {
+	if ((st = fill(p, base, err)) != CW_OK) {
 		munmap(base, p->bytes);
 		return st;
 	}
@@ -271,17 +301,21 @@ file_open(int dir, const char *name, const struct prepare_head *want,
 	return true;
 }
 
-/* The whole file under a temporary name, then under its own. */
+/*
+ * The whole file under a temporary name, then under its own.  The directory is
+ * locked.
+ */
 static enum cw_status
 file_make(int dir, const char *name, const struct cw_plan *p,
-    struct prepare_head head, struct cw_arena *scratch, struct cw_err *err)
+    struct prepare_head head, struct cw_err *err)
 {
 	char temporary[256];
 	enum cw_status st;
 	void *base = MAP_FAILED;
 	int fd;
 
-	snprintf(temporary, sizeof(temporary), "%s.%ld", name, (long)getpid());
+	/* one name: what is left of a process that was killed is written over */
+	snprintf(temporary, sizeof(temporary), "%s.new", name);
 	fd = openat(dir, temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC |
 	    O_NOFOLLOW, 0644);
 	if (fd < 0)
@@ -296,7 +330,7 @@ file_make(int dir, const char *name, const struct cw_plan *p,
 		goto undo;
 	}
 	prefer_huge_pages(base, p->bytes);
-	st = fill(p, base, scratch, err);
+	st = fill(p, base, err);
 	if (st == CW_OK) {
 		head.body = checksum((char *)base + CW_PLAN_HEAD,
 		    p->bytes - CW_PLAN_HEAD);
@@ -316,8 +350,8 @@ undo:
 /* Open the file or make it first, one process at a time. */
 static enum cw_status
 from_cache(const struct cw_plan *p, const struct cw_kernel *k,
-    const char *sha256, const char *cache_dir, struct cw_arena *scratch,
-    struct cw_prepared *out, struct cw_err *err)
+    const char *sha256, const char *cache_dir, struct cw_prepared *out,
+    struct cw_err *err)
 {
 	const struct prepare_head head = head_make(p, k, sha256);
 	enum cw_status st = CW_OK;
@@ -332,14 +366,14 @@ from_cache(const struct cw_plan *p, const struct cw_kernel *k,
 	snprintf(name, sizeof(name), "%.32s-%s-%s.packed", sha256,
 	    k->int8 ? "int8" : "fp32", k->name);
 	if (!file_open(dir, name, &head, out)) {
-		flock(dir, LOCK_EX);
-		if (!file_open(dir, name, &head, out)) {
-			st = file_make(dir, name, p, head, scratch, err);
-			if (st == CW_OK && !file_open(dir, name, &head, out))
-				st = cw_err_set(err, CW_E_SYSTEM, "%s/%s: "
-				    "not what was just written", cache_dir,
-				    name);
-		}
+		if (flock(dir, LOCK_EX) != 0)
+			st = cw_err_sys(err, "%s: cannot be locked",
+			    cache_dir);
+		else if (!file_open(dir, name, &head, out) &&
+		    (st = file_make(dir, name, p, head, err)) == CW_OK &&
+		    !file_open(dir, name, &head, out))
+			st = cw_err_set(err, CW_E_SYSTEM, "%s/%s: not what "
+			    "was just written", cache_dir, name);
 	}
 	cw_close(&dir);
 	return st;
@@ -360,11 +394,10 @@ cw_prepare(struct cw_weights *w, enum cw_tower_kind kind,
 		return st;
 	st = CW_E_NOT_FOUND;
 	if (cache_dir[0] != '\0' && cw_sha256_valid(sha256))
-		st = from_cache(&p, kernel, sha256, cache_dir, scratch, out,
-		    err);
+		st = from_cache(&p, kernel, sha256, cache_dir, out, err);
 	/* no such file and none to be made: each its own copy */
 	if (st != CW_OK && !cw_arena_overflowed(scratch))
-		st = private_copy(&p, scratch, out, err);
+		st = private_copy(&p, out, err);
 	if (st == CW_OK) {
 		point(&p, out->base);
 		if (kind == CW_TOWER_VIT)

@@ -49,7 +49,8 @@ struct cw_prepared {
  *		CW_DEEP
  *	sha256	of the model's weights; "": no file is kept
  *	cache_dir	where the file is kept; "": private memory.  A directory
- *		that can't be written to is no error either
+ *		that can't be written to is no error either, but then each
+ *		process packs for itself, which in 8 bits takes long
  *	scratch	released before return
  *	out	owned: cw_prepared_close, after w's last use
  *

@@ -64,6 +64,12 @@ round_some(float *w, int n, float step, int most, const float *t,
 	}
 }
 
+size_t
+cw_round_floats(size_t in, size_t out)
+{
+	return out * (in + TOGETHER) + TOGETHER * TOGETHER;
+}
+
 bool
 cw_round_weights(float *w, int in, int out, const float *step, int most,
     float *gram, struct cw_arena *scratch)

@@ -19,6 +19,7 @@
 #define CW_ROUNDING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/arena.h"
 
@@ -26,12 +27,14 @@
  *	w	[out][in], afterwards multiples of step[out]
  *	most	of how many steps at most
  *	gram	[in][in] X'X, its upper triangle; destroyed
- *	scratch	released before return; [out][in] floats and a little
+ *	scratch	released before return; cw_round_floats of it
  *
  * False, and w as it was, when gram is not positive (no rows, or some that are
  * no numbers) or scratch overflows.
  */
 CW_MUST_USE bool cw_round_weights(float *w, int in, int out, const float *step,
     int most, float *gram, struct cw_arena *scratch);
+
+size_t cw_round_floats(size_t in, size_t out);
 
 #endif /* CW_ROUNDING_H */

@@ -23,7 +23,7 @@
 					   of the largest bank, or a picture */
 #define OUT_BYTES	(1u << 30)	/* a batch is bounded where it is made */
 #define SCRATCH_BYTES	(2ul << 30)	/* address space */
-#define START_MS	600000	/* hashing and preparing a large model, encoding
+#define START_MS	1800000	/* hashing and preparing a large model, encoding
 				   its prompts */
 #define START_TRIES	3	/* of the first worker, when it just dies */
 #define BACKOFF_FIRST_MS 50

@@ -435,6 +435,30 @@ test_a_damaged_file_is_made_anew(void **state)
 	cw_prepared_close(&whole);
 }
 
+/* What a process left that was killed is no more than room for the next. */
+static void
+test_a_file_that_was_never_done_is_done(void **state)
+{
+	const struct cw_kernel *k = cw_kernel_find("", true);
+	struct cw_weights was = weights(64), a = copy_of(&was);
+	struct cw_weights b = copy_of(&was);
+	struct cw_prepared p = prepare(&a, k, SHA, dir);
+	char name[256], half[264];
+
+	(void)state;
+	cw_prepared_close(&p);
+	assert_int_equal(files_in(dir, name), 1);
+	snprintf(half, sizeof(half), "%s.new", name);
+	assert_int_equal(rename(name, half), 0);
+	damage(half, 9999, 1);
+	assert_int_equal(truncate(half, 1 << 24), 0);
+	p = prepare(&b, k, SHA, dir);
+	assert_true(p.cached);
+	cw_prepared_close(&p);
+	assert_int_equal(files_in(dir, half), 1);
+	assert_string_equal(half, name);
+}
+
 static void
 test_no_place_for_the_file_is_no_error(void **state)
 {
@@ -494,6 +518,7 @@ main(void)
 		TEST(test_shallow_matrices_stay_in_float),
 		TEST(test_the_file_is_made_once_and_used_again),
 		TEST(test_a_damaged_file_is_made_anew),
+		TEST(test_a_file_that_was_never_done_is_done),
 		TEST(test_no_place_for_the_file_is_no_error),
 		TEST(test_processes_that_start_together_leave_one_file),
 	};

@@ -202,7 +202,6 @@ static void
 check_alone(const struct cw_kernel *k, const float *eps, int rows, int in,
     int out, enum cw_act act)
 {
-	const float *keep = eps == NULL ? res : NULL;
 	size_t mark = cw_arena_mark(arena);
 	void *p = cw_arena_alloc(arena, k->packed_bytes(in, out));
 	float *alone = cw_arena_floats(arena, (size_t)out);
@@ -214,11 +213,14 @@ check_alone(const struct cw_kernel *k, const float *eps, int rows, int in,
 		    r < 0 ? rows : 1, in, 1 };
 		float *to = r < 0 ? y : alone;
 
+		/* all of them over what is added */
+		if (r < 0)
+			memcpy(y, res, (size_t)(rows * out) * sizeof(*y));
 		if (eps != NULL)
 			k->apply_normed(&l, *eps, &some, to, out, act, arena);
 		else
-			k->apply(&l, &some, to, out, act, r < 0 ? keep :
-			    keep + r * out, arena);
+			k->apply(&l, &some, to, out, act, r < 0 ? y :
+			    res + r * out, arena);
 		if (r >= 0 && memcmp(alone, y + r * out, (size_t)out *
 		    sizeof(*y)) != 0)
 			fail_msg("%s: row %d of %d, %d x %d", k->name, r, rows,

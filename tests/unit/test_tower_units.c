@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include "model/prepare.h"
+#include "model/rows.h"
+#include "model/survey.h"
 #include "model/towers.h"
 
 #define WIDTH	256
@@ -166,6 +168,110 @@ test_a_picture_is_the_same_in_any_batch_and_kernel(void **state)
 	}
 }
 
+/* Rows that meet the first block's qkv: of pictures no survey has seen. */
+static float *
+first_rows(const struct cw_vit_weights *v, int pictures)
+{
+	struct cw_seq *seq = cw_arena_zalloc(arena, (size_t)pictures,
+	    sizeof(*seq));
+	struct cw_run r = { .nseq = pictures, .rows = pictures * v->T,
+	    .unit = v->T, .longest = v->T, .seq = seq, .scratch = arena };
+	const size_t picture = 3 * (size_t)v->S * (size_t)v->S;
+	float *pixels = noise((int)picture * pictures, 1);
+
+	for (int i = 0; i < pictures; i++)
+		cw_survey_picture(20 + i, v->S, pixels + (size_t)i * picture);
+	assert_int_equal(cw_run_make(&r, &v->enc, v->patch.in), CW_OK);
+	cw_vit_enter(v, pixels, pictures, &r);
+	cw_layernorm(r.x, r.rows, WIDTH, WIDTH, NULL, NULL, v->enc.eps,
+	    r.norm, WIDTH);
+	return r.norm;
+}
+
+/*
+ * |rows (q - w)|^2, w [3W][W]: what 8 bits lose of w alone, as l has it or to
+ * the nearest.  Each row of ones and zeros that l is applied to is exact.
+ */
+static double
+lost(const struct cw_linear *l, const float *w, const float *rows, int n,
+    bool nearest)
+{
+	enum { OUT = 3 * WIDTH };
+	struct cw_linear own = { l->in, l->out, NULL, NULL, l->kernel,
+	    l->packed };
+	float *one = cw_arena_zalloc(arena, WIDTH * WIDTH, sizeof(*one));
+	float *off = cw_arena_floats(arena, WIDTH * OUT);
+	float *y = cw_arena_floats(arena, (size_t)n * OUT);
+	void *packed = cw_arena_alloc(arena, l->kernel->packed_bytes(WIDTH,
+	    OUT));
+	double sum = 0;
+
+	if (nearest) {
+		l->kernel->pack(w, NULL, WIDTH, OUT, packed);
+		own.packed = packed;
+	}
+	for (int i = 0; i < WIDTH; i++)
+		one[i * WIDTH + i] = 1;
+	cw_linear_apply(&own, &(struct cw_input){ one, WIDTH, WIDTH, 1 }, off,
+	    OUT, CW_ACT_NONE, NULL, arena);
+	for (int i = 0; i < WIDTH; i++)
+		for (int o = 0; o < OUT; o++)
+			off[i * OUT + o] -= w[o * WIDTH + i];
+	cw_gemm(n, OUT, WIDTH, 1, rows, WIDTH, off, OUT, y, OUT);
+	for (int i = 0; i < n * OUT; i++)
+		sum += (double)y[i] * y[i];
+	return sum;
+}
+
+static struct cw_prepared
+prepare(const struct cw_kernel *k, const struct cw_weights *m,
+    struct cw_block_weights block[LAYERS])
+{
+	struct cw_weights own = *m;
+	struct cw_prepared p;
+	struct cw_err err = { "" };
+
+	memcpy(block, m->vit.enc.block, LAYERS * sizeof(*block));
+	own.vit.enc.block = block;
+	if (cw_prepare(&own, CW_TOWER_VIT, k, CW_DEEP, "", "", arena, &p,
+	    &err) != CW_OK)
+		fail_msg("%s", err.text);
+	return p;
+}
+
+static void
+test_weights_are_rounded_by_what_goes_through_them(void **state)
+{
+	enum { PICTURES = 4 };
+	struct cw_block_weights block[LAYERS], exact[LAYERS];
+	struct cw_weights m = weights(7);
+	const float *rows = first_rows(&m.vit, PICTURES), *w;
+	struct cw_prepared p = prepare(&cw_fp32_openblas, &m, exact), q;
+	const struct cw_kernel *k;
+
+	(void)state;
+	/* "packed" is the matrix as it is */
+	w = exact[0].qkv.packed;
+	for (size_t i = 0; (k = cw_kernel_at(i)) != NULL; i++) {
+		size_t mark = cw_arena_mark(arena);
+		double rounded, nearest;
+
+		if (!k->int8 || !k->supported())
+			continue;
+		q = prepare(k, &m, block);
+		rounded = lost(&block[0].qkv, w, rows, PICTURES * m.vit.T,
+		    false);
+		nearest = lost(&block[0].qkv, w, rows, PICTURES * m.vit.T,
+		    true);
+		print_message("%s: %.3f of what is lost to the nearest\n",
+		    k->name, rounded / nearest);
+		assert_true(rounded < 0.3 * nearest);
+		cw_prepared_close(&q);
+		cw_arena_release(arena, mark);
+	}
+	cw_prepared_close(&p);
+}
+
 static int
 set_up(void **state)
 {
@@ -189,6 +295,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_a_picture_is_the_same_in_any_batch_and_kernel),
+		cmocka_unit_test(
+		    test_weights_are_rounded_by_what_goes_through_them),
 	};
 
 	return cmocka_run_group_tests_name("tower, units", tests, set_up,

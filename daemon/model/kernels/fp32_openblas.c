@@ -83,3 +83,12 @@ cw_factor(float *a, int n)
 			return false;
 	return failed == 0;
 }
+
+int
+cw_blas_threads(int n)
+{
+	const int was = openblas_get_num_threads();
+
+	openblas_set_num_threads(n);
+	return was;
+}

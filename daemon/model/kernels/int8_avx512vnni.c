@@ -44,6 +44,7 @@ const struct cw_kernel cw_int8_avx512vnni_many = {
 	.packed_bytes = int8_packed_bytes,
 	.pack = strassen_pack_weights,
 	.most = STRASSEN_MOST,
+	.pays = strassen_pays,
 	.apply = strassen_apply,
 	.apply_normed = strassen_apply_normed,
 	.heads = &cw_heads_avx512bf16,

@@ -21,7 +21,8 @@
 
 #define STRASSEN_LEVELS	128
 #define STRASSEN_MOST	63
-/* Inputs of which the groups' sums fit the scratch. */
+/* Inputs that are worth the additions, and whose sums fit the scratch. */
+#define STRASSEN_LEAST	256
 #define STRASSEN_INPUTS	8192
 
 typedef uint8_t	vb __attribute__((vector_size(4 * CW_LANES), may_alias));
@@ -375,13 +376,20 @@ strassen_rows(const struct cw_linear *l, const float *eps,
 
 /* ---- the kernel ---- */
 
+static bool
+strassen_pays(int rows, int in, int out)
+{
+	return rows >= STRASSEN_ROWS && in >= STRASSEN_LEAST &&
+	    in <= STRASSEN_INPUTS && in % (2 * CHUNK) == 0 &&
+	    out % (2 * N) == 0;
+}
+
 static void
 strassen_apply_to(const struct cw_linear *l, const float *eps,
     const struct cw_input *x, float *y, int ldy, enum cw_act act,
     const float *residual, struct cw_arena *scratch)
 {
-	if (x->n >= STRASSEN_ROWS && l->in % (2 * CHUNK) == 0 &&
-	    l->in <= STRASSEN_INPUTS && l->out % (2 * N) == 0)
+	if (strassen_pays(x->n, l->in, l->out))
 		strassen_rows(l, eps, x, y, ldy, act, residual, scratch);
 	else
 		int8_straight(l, eps, STRASSEN_LEVELS, x, y, ldy, act,

@@ -74,6 +74,8 @@ struct cw_kernel {
 	const struct cw_kernel *fine;
 	/* Faster with many rows and coarser, or NULL: see int8_strassen.h. */
 	const struct cw_kernel *many;
+	/* Of such a one: is it, for pictures of so many rows? */
+	bool		(*pays)(int rows, int in, int out);
 	/* Attention beside it where this CPU can, or NULL: in float. */
 	const struct cw_heads *heads;
 };
