@@ -126,27 +126,9 @@ strassen_tile(const int rows, const enum strassen_with with,
 		strassen_leave(rows, acc, TAKE, t->to[1].c);
 }
 
-#define STRASSEN_TILE(n)						\
-static void								\
-strassen_alone_##n(const struct strassen_tile *t)			\
-{									\
-	strassen_tile(n, ALONE, t);					\
-}									\
-static void								\
-strassen_plus_##n(const struct strassen_tile *t)			\
-{									\
-	strassen_tile(n, PLUS, t);					\
-}									\
-static void								\
-strassen_minus_##n(const struct strassen_tile *t)			\
-{									\
-	strassen_tile(n, MINUS, t);					\
-}
 CW_TILES(STRASSEN_TILE)
 
 /* by height and enum strassen_with */
-#define STRASSEN_NAMES(n)						\
-	{ strassen_alone_##n, strassen_plus_##n, strassen_minus_##n },
 static void (*const strassen_tiles[][3])(const struct strassen_tile *) = {
 	{ NULL }, CW_TILES(STRASSEN_NAMES)
 };

@@ -50,4 +50,24 @@ static const struct strassen_product {
 	{ A12_LESS_A22, Q21, Q22, PLUS, 1, { { Q11, ADD } } },
 };
 
+/* For CW_TILES: strassen_tile of each height, and its names by strassen_with. */
+#define STRASSEN_TILE(n)						\
+static void								\
+strassen_alone_##n(const struct strassen_tile *t)			\
+{									\
+	strassen_tile(n, ALONE, t);					\
+}									\
+static void								\
+strassen_plus_##n(const struct strassen_tile *t)			\
+{									\
+	strassen_tile(n, PLUS, t);					\
+}									\
+static void								\
+strassen_minus_##n(const struct strassen_tile *t)			\
+{									\
+	strassen_tile(n, MINUS, t);					\
+}
+#define STRASSEN_NAMES(n)						\
+	{ strassen_alone_##n, strassen_plus_##n, strassen_minus_##n },
+
 #endif /* CW_STRASSEN_H */
