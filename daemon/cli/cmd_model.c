@@ -183,6 +183,17 @@ open_cache(struct cw_local *l, const char *given)
 	    strerror(errno));
 }
 
+/* Has a worker left its file there?  It starts without one, too. */
+static bool
+is_packed(const char *dir, const struct cw_model_facts *f)
+{
+	char path[4096];
+	int n = snprintf(path, sizeof(path), "%s/%.32s-%s-%s.packed", dir,
+	    f->sha256, f->precision, f->kernel);
+
+	return n > 0 && (size_t)n < sizeof(path) && access(path, R_OK) == 0;
+}
+
 /*
  * A worker packs what is not packed yet when it starts; this only starts one
  * with a directory to keep it in.
@@ -215,6 +226,11 @@ cw_cmd_model_prepare(struct cw_cli *cli, int argc, char **argv)
 	start = cw_now_ms();
 	if ((rc = cw_local_start(&l, NULL, 1)) != CW_GO_ON)
 		return rc;
+	if (!is_packed(l.init.cache_dir, cw_clients_facts(l.clients))) {
+		cw_local_stop(&l);
+		return cw_complain("%s: the packed weights could not be kept "
+		    "there; is its disk full?", l.init.cache_dir);
+	}
 	printf("%s: packed in %s for %s on %s, %llu ms\n",
 	    cw_clients_facts(l.clients)->name, l.init.cache_dir,
 	    cw_clients_facts(l.clients)->precision,

@@ -17,6 +17,13 @@ cw() {
 config "model: {path: $starter, cache: $TMP_DIR/packed}"
 check "model prepare" cw model prepare
 check "makes model.cache" test -n "$(ls "$TMP_DIR/packed" 2>/dev/null)"
+packed=$(ls "$TMP_DIR"/packed/*.packed)
+rm "$packed"
+mkdir "$packed.new"
+cw model prepare
+same "weights that can't be kept there are an error" 2 $?
+check "that says where" grep -q "$TMP_DIR/packed: the packed weights could not be kept there" "$TMP_DIR/err"
+rmdir "$packed.new"
 config "model: {path: $starter, cache: $TMP_DIR/absent/packed}"
 check "where that can't be made" cw model prepare
 check "it says so" grep -q "warning: $TMP_DIR/absent/packed: No such file.*packing in $HOME/.cache/clipward," "$TMP_DIR/err"
